@@ -1,0 +1,5 @@
+//! The chat itself.
+
+pub mod effect;
+pub mod job;
+pub mod settings;

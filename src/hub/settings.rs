@@ -1,0 +1,37 @@
+//! What the operator chose, as far as the hub cares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::proto::limits::Limits;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server's name, shown to users.
+    pub name: Arc<str>,
+    /// Shown after the name is chosen; may have several lines; empty for none.
+    pub motd: Arc<str>,
+    pub registration: Registration,
+    pub guests: bool,
+    pub bcrypt_cost: u32,
+    /// How long a session token is good for; `None`: no tokens.
+    pub session_lives: Option<Duration>,
+    pub limits: Limits,
+    /// Messages shown on coming into a room.
+    pub on_join: u32,
+    /// Whether rooms have a log at all. Without one, messages are broadcast at once and gone.
+    pub history: bool,
+    pub keep_messages: Option<u64>,
+    pub keep: Option<Duration>,
+    /// Jobs that may wait in each lane.
+    pub store_jobs_max: u32,
+    pub password_jobs_max: u32,
+}
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    Closed,
+    Invite,
+    Open,
+}

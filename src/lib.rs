@@ -1,0 +1,16 @@
+//! Sottovoce: a chat server that netcat can talk to, and an encrypted terminal client.
+//!
+//! `docs/architecture.md` is the map. Start reading at [`hub`], then [`engine`], then [`dialect`].
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod conn;
+pub mod dialect;
+pub mod e2e;
+pub mod engine;
+pub mod hub;
+pub mod proto;
+pub mod server;
+pub mod store;
+pub mod work;
