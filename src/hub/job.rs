@@ -239,6 +239,7 @@ pub enum StoreReply {
     Posted {
         origin: Origin,
         to: AccountId,
+        text: Arc<str>,
         at: Timestamp,
     },
     /// The letter was not kept: too many wait for this reader.
@@ -271,6 +272,10 @@ pub enum StoreReply {
 /// Which job failed, with what the hub needs to undo what it had prepared for it.
 #[derive(Debug)]
 pub enum FailedJob {
+    /// A message or a letter that was not kept; its sender was not paused.
+    Append {
+        origin: Origin,
+    },
     /// A change that was not made.
     Change {
         origin: Option<Origin>,

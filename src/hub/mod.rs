@@ -1,5 +1,463 @@
-//! The chat itself.
+//! The chat itself: sessions, users, rooms, talk. Commands and replies in, effects out.
+//!
+//! Pure: no clock, no randomness, no sockets, no bytes of any dialect. The same inputs give the same
+//! effects, which is what makes the whole server testable by simulation.
+//!
+//! Two kinds of truth: what is kept (rooms, their logs, accounts, letters) belongs to the store, and
+//! the hub changes its view of it when the store says that it is committed. What is not kept (who is
+//! connected, status, current rooms) belongs to the hub.
+//!
+//! A command that must wait for the store or for a password hash pauses its connection, one at a
+//! time each, so nothing is reordered. Only messages do not wait: `say` may have many under way.
+//!
+//! One file a feature: [`login`] names people, [`membership`] lets them in and out of rooms,
+//! [`talk`] carries room messages, [`letters`] private ones, [`moderation`] runs rooms,
+//! [`presence`] shows who is there, [`history`] reads logs, [`pace`] slows the hasty.
 
+pub mod address;
+pub mod bucket;
+pub mod directory;
 pub mod effect;
+mod history;
 pub mod job;
+mod letters;
+mod login;
+mod membership;
+mod moderation;
+mod news;
+mod pace;
+mod passwd;
+mod presence;
+mod replies;
+pub mod room;
+pub mod session;
 pub mod settings;
+mod stream;
+mod talk;
+pub mod user;
+
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::hub::address::{AddressBook, AddressKey};
+use crate::hub::directory::Directory;
+use crate::hub::effect::{CloseReason, Effect, Except, LogLine};
+use crate::hub::job::{Kept, StoreJob};
+use crate::hub::pace::Admitted;
+use crate::hub::room::{Room, Rooms};
+use crate::hub::session::{Activity, Peer, Session, Sessions, Waiting};
+use crate::hub::settings::Settings;
+use crate::hub::user::{User, Users};
+use crate::proto::command::Command;
+use crate::proto::event::{Answer, Event};
+use crate::proto::id::{ConnId, Origin, RequestId, RoomId, UserId};
+use crate::proto::name::{RoomName, UserName};
+use crate::proto::refusal::{Code, Refusal};
+use crate::proto::time::{Instant, Now};
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Handled {
+    Done,
+    /// Not taken: the connection is paused, and the same command is to be handed in again after
+    /// [`Effect::Resume`].
+    Later,
+}
+
+/// Who asks, for which request, and when.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    conn: ConnId,
+    re: RequestId,
+    now: Now,
+}
+
+impl Ask {
+    fn origin(self) -> Origin {
+        Origin { conn: self.conn, re: self.re }
+    }
+}
+
+pub struct Hub {
+    settings: Settings,
+    sessions: Sessions,
+    users: Users,
+    rooms: Rooms,
+    directory: Directory,
+    addresses: AddressBook,
+    /// Who blocks the holder of a name: only users that are connected, so that sending costs nothing
+    /// where nobody blocks.
+    blockers: BTreeMap<Arc<str>, Vec<UserId>>,
+    /// Connections that have a place in the password lane, also after they are gone, with the address
+    /// that it counts for.
+    hashing: BTreeMap<ConnId, Option<AddressKey>>,
+    /// Places left in the lanes' queues.
+    store_credit: u32,
+    password_credit: u32,
+    /// Work that came up while the store's queue was full, in order.
+    backlog: VecDeque<StoreJob>,
+    /// Connections whose next command waits for a place in the store's queue.
+    waiting_for_credit: VecDeque<ConnId>,
+    /// Connections that were over their rate, by when they are resumed.
+    slowed: BinaryHeap<std::cmp::Reverse<(Instant, ConnId)>>,
+    /// Rooms of guests whose removal the store could not make, to be tried again.
+    drops_owed: Vec<RoomId>,
+    next_sweep: Instant,
+    next_maintenance: Instant,
+    started: Instant,
+    stopping: bool,
+}
+
+impl Hub {
+    pub fn new(settings: Settings, kept: Kept, now: Now) -> Hub {
+        Hub {
+            store_credit: settings.store_jobs_max,
+            password_credit: settings.password_jobs_max,
+            settings,
+            sessions: Sessions::default(),
+            users: Users::default(),
+            rooms: Rooms::kept(kept.rooms, kept.next_room),
+            directory: Directory::new(kept.accounts),
+            addresses: AddressBook::default(),
+            blockers: BTreeMap::new(),
+            hashing: BTreeMap::new(),
+            backlog: VecDeque::new(),
+            waiting_for_credit: VecDeque::new(),
+            slowed: BinaryHeap::new(),
+            drops_owed: Vec::new(),
+            next_sweep: now.mono + SWEEP_EVERY,
+            next_maintenance: now.mono + MAINTENANCE_AFTER_START,
+            started: now.mono,
+            stopping: false,
+        }
+    }
+
+    /// A connection was made; it has no name yet. Refused when there are too many.
+    pub fn opened(&mut self, now: Now, conn: ConnId, peer: Peer) -> Result<(), CloseReason> {
+        let limits = &self.settings.limits;
+        if limits.connections.is_some_and(|most| self.sessions.len() >= most as usize) {
+            return Err(CloseReason::Full);
+        }
+        let counts = !peer.loopback || limits.loopback_counts;
+        let address = counts.then(|| AddressKey::new(peer.address));
+        if address.is_some_and(|key| !self.addresses.admit(now.mono, key, limits)) {
+            return Err(CloseReason::Full);
+        }
+        self.sessions.insert(Session::new(conn, address, peer.loopback));
+        Ok(())
+    }
+
+    /// The connection's line is encrypted.
+    pub fn encrypted(&mut self, conn: ConnId) {
+        if let Some(session) = self.sessions.get_mut(conn) {
+            session.encrypted = true;
+        }
+    }
+
+    /// One request of a connection that is not paused.
+    pub fn handle(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        re: RequestId,
+        command: Command<'_>,
+        out: &mut Vec<Effect>,
+    ) -> Handled {
+        let ask = Ask { conn, re, now };
+        let Some(session) = self.sessions.get(conn) else { return Handled::Done };
+        assert!(
+            matches!(session.activity, Activity::Ready | Activity::Prompting(_)),
+            "a connection that waits is paused"
+        );
+        if self.must_wait(conn, &command, out) {
+            return Handled::Later;
+        }
+        let outcome = match self.admit(ask, &command, out) {
+            Ok(Admitted::Yes) => self.dispatch(ask, command, out),
+            Ok(Admitted::Closed) => Ok(()),
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = outcome {
+            self.refuse(ask, refusal, out);
+        }
+        Handled::Done
+    }
+
+    /// The peer closed its side and everything it had sent was handled: as if it had said `quit`.
+    pub fn end_of_input(&mut self, conn: ConnId, out: &mut Vec<Effect>) -> Handled {
+        if self.sessions.get(conn).is_none() {
+            return Handled::Done;
+        }
+        let quit = Command::Quit { text: None };
+        if self.must_wait(conn, &quit, out) {
+            return Handled::Later;
+        }
+        self.end_session(conn, None, out);
+        out.push(Effect::Close(conn, CloseReason::Eof));
+        Handled::Done
+    }
+
+    /// The connection is gone; what it had under way goes on without it.
+    pub fn gone(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+        self.end_session(conn, None, out);
+    }
+
+    /// When [`Hub::tick`] wants to be called.
+    pub fn next_deadline(&self) -> Instant {
+        let slowed = self.slowed.peek().map_or(Instant(u64::MAX), |std::cmp::Reverse((at, _))| *at);
+        slowed.min(self.next_sweep).min(self.next_maintenance)
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.resume_slowed(now, out);
+        if self.next_sweep <= now.mono {
+            self.next_sweep = now.mono + SWEEP_EVERY;
+            self.addresses.sweep(now.mono);
+            self.drop_deserted_rooms(now, out);
+        }
+        if self.next_maintenance <= now.mono {
+            self.next_maintenance = now.mono + MAINTENANCE_EVERY;
+            let (keep_messages, keep) = (self.settings.keep_messages, self.settings.keep);
+            self.submit_store(StoreJob::Maintain { now: now.wall, keep_messages, keep }, out);
+        }
+    }
+
+    /// Tells everybody that the server stops; from now on nothing new begins.
+    pub fn shutdown(&mut self, out: &mut Vec<Effect>) {
+        self.stopping = true;
+        let text: Arc<str> = "the server is shutting down".into();
+        for session in self.sessions.iter() {
+            out.push(Effect::Tell(session.id, Event::Shutdown { text: text.clone() }));
+        }
+    }
+
+    /// The operator changed the configuration.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        // The queues were made with their sizes at start.
+        let (store_jobs_max, password_jobs_max) =
+            (self.settings.store_jobs_max, self.settings.password_jobs_max);
+        self.settings = Settings { store_jobs_max, password_jobs_max, ..settings };
+    }
+
+    /// Every connection that hears a room.
+    pub fn listeners(&self, room: RoomId) -> &[ConnId] {
+        self.rooms.get(room).map_or(&[], |room| &room.listeners)
+    }
+
+    /// The next line answers a question and is taken whole.
+    pub fn awaits_secret(&self, conn: ConnId) -> bool {
+        self.sessions.get(conn).is_some_and(|session| matches!(session.activity, Activity::Prompting(_)))
+    }
+
+    /// Somebody chose a name on this connection.
+    pub fn is_named(&self, conn: ConnId) -> bool {
+        self.sessions.get(conn).is_some_and(|session| session.user.is_some())
+    }
+
+    /// Work is under way for this connection: it is not the client that keeps us waiting.
+    pub fn is_waiting(&self, conn: ConnId) -> bool {
+        self.sessions.get(conn).is_some_and(|session| matches!(session.activity, Activity::Waiting(_)))
+    }
+
+    /// No work is under way in any lane.
+    pub fn is_settled(&self) -> bool {
+        self.backlog.is_empty()
+            && self.store_credit == self.settings.store_jobs_max
+            && self.password_credit == self.settings.password_jobs_max
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn dispatch(&mut self, ask: Ask, command: Command<'_>, out: &mut Vec<Effect>) -> Result<(), Refusal> {
+        if self.stopping {
+            return Err(Refusal::new(Code::ShuttingDown, "the server is shutting down"));
+        }
+        match command {
+            Command::Hello { version } => self.hello(ask, version, out),
+            Command::Help { topic } => {
+                self.answer(ask, Answer::Help { topic: topic.map(Into::into) }, out);
+                Ok(())
+            }
+            Command::Login { user, proof } => self.login(ask, &user, proof, out),
+            Command::Nick { user } => self.nick(ask, &user, out),
+            Command::Ping => {
+                self.answer(ask, Answer::Pong, out);
+                Ok(())
+            }
+            Command::Quit { text } => self.quit(ask, text.as_deref(), out),
+            Command::Register { user, password, invite } => self.register(ask, &user, password, invite, out),
+            Command::Secret { line } => self.prompted(ask, line, out),
+            named => {
+                let user = self.session(ask.conn).user.ok_or_else(no_name)?;
+                self.dispatch_named(ask, user, named, out)
+            }
+        }
+    }
+
+    fn dispatch_named(
+        &mut self,
+        ask: Ask,
+        me: UserId,
+        command: Command<'_>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        match command {
+            Command::Ban { room, user } => self.ban(ask, me, room.as_deref(), &user, true, out),
+            Command::Block { user } => self.block(ask, me, &user, true, out),
+            Command::Deop { room, user } => self.op(ask, me, room.as_deref(), &user, false, out),
+            Command::History { room, range, limit, paging } => {
+                self.history(ask, me, room.as_deref(), range, limit, paging, out)
+            }
+            Command::Invite { room, user } => self.invite(ask, me, room.as_deref(), &user, out),
+            Command::Join { room, key } => self.join(ask, me, &room, key, out),
+            Command::Kick { room, user, why } => {
+                self.kick(ask, me, room.as_deref(), &user, why.as_deref(), out)
+            }
+            Command::Leave { room } => self.leave(ask, me, room.as_deref(), out),
+            Command::List { after, limit, paging } => {
+                self.list(ask, me, after.as_deref(), limit, paging, out)
+            }
+            Command::Msg { user, text } => self.msg(ask, me, &user, &text, out),
+            Command::Op { room, user } => self.op(ask, me, room.as_deref(), &user, true, out),
+            Command::Passwd { old, new } => self.passwd(ask, me, old, new, out),
+            Command::Room { room, access, key } => {
+                self.room_access(ask, me, room.as_deref(), &access, key, out)
+            }
+            Command::Rooms { after, limit, paging } => {
+                self.list_rooms(ask, me, after.as_deref(), limit, paging, out)
+            }
+            Command::Say { room, text, me: emote, key } => {
+                self.say(ask, me, room.as_deref(), &text, emote, key.as_deref(), out)
+            }
+            Command::Search { query, limit } => self.search(ask, me, &query, limit, out),
+            Command::Status { status, text } => self.status(ask, me, status.as_deref(), text.as_deref(), out),
+            Command::Topic { room, topic } => self.topic(ask, me, room.as_deref(), topic.as_deref(), out),
+            Command::Unban { room, user } => self.ban(ask, me, room.as_deref(), &user, false, out),
+            Command::Unblock { user } => self.block(ask, me, &user, false, out),
+            Command::Who { room, after, limit, paging } => {
+                self.who(ask, me, room.as_deref(), after.as_deref(), limit, paging, out)
+            }
+            Command::Whois { user } => self.whois(ask, me, &user, out),
+            Command::Hello { .. }
+            | Command::Help { .. }
+            | Command::Login { .. }
+            | Command::Nick { .. }
+            | Command::Ping
+            | Command::Quit { .. }
+            | Command::Register { .. }
+            | Command::Secret { .. } => unreachable!("dispatched before a name is needed"),
+        }
+    }
+
+    // ---- small helpers that every feature uses ------------------------------------------------
+
+    fn session(&self, conn: ConnId) -> &Session {
+        self.sessions.get(conn).expect("whoever asks is connected")
+    }
+
+    fn session_mut(&mut self, conn: ConnId) -> &mut Session {
+        self.sessions.get_mut(conn).expect("whoever asks is connected")
+    }
+
+    fn user(&self, id: UserId) -> &User {
+        self.users.get(id)
+    }
+
+    fn answer(&self, ask: Ask, answer: Answer, out: &mut Vec<Effect>) {
+        out.push(Effect::Tell(ask.conn, Event::Answer(ask.re, answer)));
+    }
+
+    fn refuse(&self, ask: Ask, refusal: Refusal, out: &mut Vec<Effect>) {
+        self.answer(ask, Answer::Refused(refusal), out);
+    }
+
+    fn tell_room(&self, room: RoomId, event: Event, except: Except, out: &mut Vec<Effect>) {
+        out.push(Effect::TellRoom { room, event, except });
+    }
+
+    fn log(&self, level: log::Level, text: String, out: &mut Vec<Effect>) {
+        out.push(Effect::Log(LogLine { level, text }));
+    }
+
+    /// Pauses the connection until the work that `waiting` tells of is done.
+    fn wait(&mut self, conn: ConnId, waiting: Waiting, out: &mut Vec<Effect>) {
+        self.session_mut(conn).activity = Activity::Waiting(Box::new(waiting));
+        out.push(Effect::Pause(conn));
+    }
+
+    /// Takes what the connection waited for; it stays paused until [`Hub::ready`] or the next wait.
+    fn take_waiting(&mut self, conn: ConnId) -> Option<Waiting> {
+        let session = self.sessions.get_mut(conn)?;
+        match std::mem::replace(&mut session.activity, Activity::Ready) {
+            Activity::Waiting(waiting) => Some(*waiting),
+            other => {
+                session.activity = other;
+                None
+            }
+        }
+    }
+
+    /// The connection may go on.
+    fn ready(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+        if let Some(session) = self.sessions.get_mut(conn) {
+            session.activity = Activity::Ready;
+            out.push(Effect::Resume(conn));
+        }
+    }
+
+    /// The room a command names, or the current one; the asker must be a member.
+    fn my_room(&self, conn: ConnId, me: UserId, named: Option<&str>) -> Result<RoomId, Refusal> {
+        let Some(named) = named else {
+            return self
+                .session(conn)
+                .current
+                .ok_or_else(|| Refusal::new(Code::NoRoom, "you are in no room; /join one, or name it"));
+        };
+        let name = RoomName::parse(named)?;
+        let room = self.rooms.find(&name).filter(|&id| self.may_see(id, me));
+        let Some(id) = room else {
+            return Err(Refusal::new(Code::NoSuchRoom, format!("there is no room {name}")));
+        };
+        if !self.rooms.get(id).expect("found").is_member(me, &self.user(me).name) {
+            return Err(Refusal::new(Code::NotInRoom, format!("you are not in {name}")));
+        }
+        Ok(id)
+    }
+
+    /// Whether a user may know that a room exists.
+    fn may_see(&self, room: RoomId, me: UserId) -> bool {
+        let (Some(room), user) = (self.rooms.get(room), self.user(me)) else { return false };
+        match room.access {
+            crate::proto::event::Access::Private => {
+                room.is_member(me, &user.name)
+                    || room.is_operator(me, user.account)
+                    || room.invited.contains(user.name.key())
+            }
+            _ => true,
+        }
+    }
+
+    fn room(&self, id: RoomId) -> &Room {
+        self.rooms.get(id).expect("the caller found it")
+    }
+
+    /// A connected user that others may see, or anybody who asks about themselves.
+    fn find_visible(&self, me: UserId, name: &UserName) -> Option<UserId> {
+        self.users.find(name).filter(|&id| id == me || !self.user(id).is_hidden())
+    }
+}
+
+fn no_name() -> Refusal {
+    Refusal::new(Code::NoName, "choose a name first: /nick NAME, /login NAME or /register NAME")
+}
+
+/// How often addresses and rooms that nobody uses are forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often old history, keys and tokens are thrown away; the first time soon after the start.
+const MAINTENANCE_EVERY: Duration = Duration::from_secs(3600);
+const MAINTENANCE_AFTER_START: Duration = Duration::from_secs(60);

@@ -19,3 +19,8 @@ pub fn is_unsafe(c: char) -> bool {
         _ => false,
     }
 }
+
+/// The beginning of a text that fits into so many bytes, cut between characters.
+pub fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}

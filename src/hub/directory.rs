@@ -1,0 +1,75 @@
+//! Which names are taken for good: every account, in memory, so that choosing a name needs no query.
+//!
+//! About 150 bytes an account.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::hub::job::KeptAccount;
+use crate::proto::id::{AccountId, ConnId};
+use crate::proto::name::UserName;
+
+#[derive(Debug, Default)]
+pub struct Directory {
+    by_id: BTreeMap<AccountId, Account>,
+    by_key: BTreeMap<Arc<str>, AccountId>,
+    /// Names that somebody is registering now.
+    reserved: BTreeSet<Arc<str>>,
+    reserved_by: BTreeMap<ConnId, Arc<str>>,
+}
+
+#[derive(Debug)]
+pub struct Account {
+    pub user: UserName,
+    pub banned: bool,
+}
+
+impl Directory {
+    pub fn new(kept: Vec<KeptAccount>) -> Directory {
+        let mut directory = Directory::default();
+        for account in kept {
+            directory.insert(account.id, account.user, account.banned);
+        }
+        directory
+    }
+
+    pub fn insert(&mut self, id: AccountId, user: UserName, banned: bool) {
+        self.by_key.insert(user.key().clone(), id);
+        self.by_id.insert(id, Account { user, banned });
+    }
+
+    pub fn remove(&mut self, id: AccountId) {
+        if let Some(account) = self.by_id.remove(&id) {
+            self.by_key.remove(account.user.key());
+        }
+    }
+
+    pub fn find(&self, user: &UserName) -> Option<AccountId> {
+        self.by_key.get(user.key()).copied()
+    }
+
+    pub fn get(&self, id: AccountId) -> Option<&Account> {
+        self.by_id.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: AccountId) -> Option<&mut Account> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// Keeps a name from others while this connection registers it.
+    pub fn reserve(&mut self, conn: ConnId, user: &UserName) {
+        self.reserved.insert(user.key().clone());
+        self.reserved_by.insert(conn, user.key().clone());
+    }
+
+    /// The registration ended, well or not.
+    pub fn release(&mut self, conn: ConnId) {
+        if let Some(key) = self.reserved_by.remove(&conn) {
+            self.reserved.remove(&key);
+        }
+    }
+
+    pub fn is_reserved(&self, user: &UserName) -> bool {
+        self.reserved.contains(user.key())
+    }
+}

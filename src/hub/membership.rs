@@ -1,0 +1,377 @@
+//! Coming into rooms and leaving them.
+//!
+//! A join is a job of the store, and takes effect when its reply comes: what the reply holds of the
+//! log is exactly what was said before the messages that follow, so nobody misses or doubles one.
+//! Leaving takes effect at once.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::hub::effect::{CloseReason, Effect, Except};
+use crate::hub::job::{Change, NewRoom, Page, StoreJob};
+use crate::hub::room::Room;
+use crate::hub::session::{Activity, Seat, Stream, Streaming, Waiting};
+use crate::hub::{Ask, Hub};
+use crate::proto::event::{Access, Answer, Event, Part, RoomView};
+use crate::proto::id::{ConnId, RequestId, RoomId, Seq, UserId};
+use crate::proto::limits::{REASON_BYTES_MAX, ROOMS_MAX, ROOMS_PER_USER_MAX};
+use crate::proto::name::RoomName;
+use crate::proto::refusal::{Code, Refusal};
+use crate::proto::secret::Secret;
+use crate::proto::text::cut;
+use crate::proto::time::Now;
+
+impl Hub {
+    pub(super) fn join(
+        &mut self,
+        ask: Ask,
+        me: UserId,
+        room: &str,
+        key: Option<Secret>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let name = RoomName::parse(room)?;
+        let user = self.user(me);
+        let account = user.account;
+        let found = self.rooms.find(&name);
+        let is_member = found.is_some_and(|id| self.room(id).is_member(me, &user.name));
+        if !is_member && user.rooms.len() >= ROOMS_PER_USER_MAX {
+            let text = format!("you are in {ROOMS_PER_USER_MAX} rooms; /leave one first");
+            return Err(Refusal::new(Code::TooMany, text));
+        }
+        let (id, create) = match found {
+            Some(id) => {
+                self.check_may_enter(id, me, key.as_ref())?;
+                (id, None)
+            }
+            None => {
+                if self.rooms.len() >= ROOMS_MAX {
+                    return Err(Refusal::new(Code::TooMany, "there are too many rooms on this server"));
+                }
+                let id = self.rooms.create(Room::new(name.clone(), account));
+                (id, Some(NewRoom { name, creator: account, at: ask.now.wall }))
+            }
+        };
+        self.rooms.get_mut(id).expect("found or created").joining += 1;
+        let history = self.settings.on_join;
+        let job = StoreJob::Join { origin: ask.origin(), room: id, create, member: account, history };
+        self.submit_store(job, out);
+        self.wait(ask.conn, Waiting::Join { re: ask.re }, out);
+        Ok(())
+    }
+
+    fn check_may_enter(&self, id: RoomId, me: UserId, key: Option<&Secret>) -> Result<(), Refusal> {
+        let (room, user) = (self.room(id), self.user(me));
+        if room.is_operator(me, user.account) || room.is_member(me, &user.name) {
+            return Ok(());
+        }
+        if room.bans.contains_key(user.name.key()) {
+            return Err(Refusal::new(Code::Banned, format!("you are banned from {}", room.name)));
+        }
+        if room.invited.contains(user.name.key()) {
+            return Ok(());
+        }
+        match room.access {
+            Access::Public => Ok(()),
+            Access::Private => {
+                Err(Refusal::new(Code::InviteOnly, format!("{} is for those who are invited", room.name)))
+            }
+            Access::Key => {
+                let given = key.map(|key| hash_key(id, key.reveal()));
+                let right = given.zip(room.key_hash).is_some_and(|(a, b)| bool::from(a.ct_eq(&b)));
+                if right {
+                    return Ok(());
+                }
+                Err(Refusal::new(Code::BadKey, format!("{} needs its key: /join ROOM KEY", room.name)))
+            }
+        }
+    }
+
+    /// Whether the membership of an account still stands: the room exists, and no ban came since.
+    pub(super) fn may_rejoin(&self, id: RoomId, me: UserId) -> bool {
+        let user = self.user(me);
+        self.rooms.get(id).is_some_and(|room| {
+            !room.bans.contains_key(user.name.key()) || room.is_operator(me, user.account)
+        })
+    }
+
+    /// Comes into the rooms of a login one after the other, each when the last one was read;
+    /// `rooms` in reverse order.
+    pub(super) fn rejoin(&mut self, conn: ConnId, mut rooms: Vec<RoomId>, out: &mut Vec<Effect>) {
+        let Some(me) = self.session(conn).user else { return self.ready(conn, out) };
+        while let Some(id) = rooms.pop() {
+            if !self.may_rejoin(id, me) {
+                continue;
+            }
+            self.rooms.get_mut(id).expect("it may be rejoined").joining += 1;
+            let origin = crate::proto::id::Origin { conn, re: RequestId::NONE };
+            let history = self.settings.on_join;
+            self.submit_store(StoreJob::Join { origin, room: id, create: None, member: None, history }, out);
+            return self.wait(conn, Waiting::Rejoin { rooms }, out);
+        }
+        self.ready(conn, out);
+    }
+
+    /// The store prepared a room for somebody who comes in.
+    pub(super) fn joined(&mut self, ask: Ask, id: RoomId, page: Page, seq: Seq, out: &mut Vec<Effect>) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        assert!(room.joining > 0, "a join was answered twice");
+        room.joining -= 1;
+        room.seq = room.seq.max(seq);
+        let Some(waiting) = self.take_waiting(ask.conn) else {
+            return self.drop_if_deserted(id, out);
+        };
+        let me = self.session(ask.conn).user.expect("only the named join");
+        self.enter(ask.conn, me, id, out);
+        let view = Box::new(self.view(id, me, page, seq));
+        match waiting {
+            Waiting::Rejoin { rooms } => {
+                out.push(Effect::Tell(ask.conn, Event::Entered(view)));
+                let what = Stream::Rejoin { rooms };
+                self.stream(ask.conn, Streaming { re: ask.re, part: Part::WHOLE, what }, out);
+            }
+            _ => {
+                self.answer(ask, Answer::Joined(view), out);
+                self.ready(ask.conn, out);
+            }
+        }
+    }
+
+    /// A join came to nothing: the store could not do its part.
+    pub(super) fn join_failed(&mut self, ask: Ask, id: RoomId, refusal: Refusal, out: &mut Vec<Effect>) {
+        if let Some(room) = self.rooms.get_mut(id) {
+            assert!(room.joining > 0, "a join was answered twice");
+            room.joining -= 1;
+            // A room that was to be created is not there; one that exists in the store is kept.
+            if room.is_deserted() && room.seq == Seq(0) && room.creator.is_none() {
+                self.rooms.remove(id);
+            }
+        }
+        match self.take_waiting(ask.conn) {
+            Some(Waiting::Rejoin { rooms }) => {
+                out.push(Effect::Tell(ask.conn, Event::Error(refusal)));
+                self.rejoin(ask.conn, rooms, out);
+            }
+            Some(_) => {
+                self.refuse(ask, refusal, out);
+                self.ready(ask.conn, out);
+            }
+            None => {}
+        }
+    }
+
+    /// Makes the user a member, if not one yet, and seats this session and all others of the user.
+    fn enter(&mut self, conn: ConnId, me: UserId, id: RoomId, out: &mut Vec<Effect>) {
+        let user = self.users.get_mut(me);
+        let room = self.rooms.get_mut(id).expect("the caller found it");
+        let is_new = room.members.insert(user.name.key().clone(), me).is_none();
+        room.invited.remove(user.name.key());
+        if is_new {
+            user.rooms.push(id);
+            if room.creator.is_none() && room.members.len() == 1 && room.seq == Seq(0) && user.is_guest() {
+                room.guest_operators.insert(me);
+            }
+            let name = user.name.clone();
+            let event = Event::Joined { room: room.name.clone(), user: name };
+            self.announce(id, me, event, out);
+        }
+        for session in self.user(me).sessions.clone() {
+            // The others are told only what is new to them.
+            if self.take_seat(session, id) && session != conn && is_new {
+                let view = self.view(id, me, Page::default(), self.room(id).seq);
+                out.push(Effect::Tell(session, Event::Entered(Box::new(view))));
+            }
+        }
+        self.session_mut(conn).make_current(id);
+    }
+
+    /// Seats a session among a room's listeners; false if it had a seat.
+    fn take_seat(&mut self, conn: ConnId, id: RoomId) -> bool {
+        let session = self.sessions.get_mut(conn).expect("sessions of a user are connected");
+        if session.seat(id).is_some() {
+            return false;
+        }
+        let room = self.rooms.get_mut(id).expect("the caller found it");
+        let position = u32::try_from(room.listeners.len()).expect("fewer listeners than connections");
+        room.listeners.push(conn);
+        // First in the order of return: a room that was never current is returned to last.
+        session.seats.insert(0, Seat { room: id, position });
+        true
+    }
+
+    fn give_seat_up(&mut self, conn: ConnId, id: RoomId) {
+        let Some(session) = self.sessions.get_mut(conn) else { return };
+        let Some(index) = session.seats.iter().position(|seat| seat.room == id) else { return };
+        let position = session.seats.remove(index).position as usize;
+        if session.current == Some(id) {
+            session.current = session.seats.last().map(|seat| seat.room);
+        }
+        let room = self.rooms.get_mut(id).expect("seats are in rooms that exist");
+        assert!(room.listeners[position] == conn, "a seat knows its position");
+        room.listeners.swap_remove(position);
+        if let Some(&moved) = room.listeners.get(position) {
+            let seats = &mut self.sessions.get_mut(moved).expect("listeners are connected").seats;
+            let seat = seats.iter_mut().find(|seat| seat.room == id).expect("listeners have seats");
+            seat.position = position as u32;
+        }
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        ask: Ask,
+        me: UserId,
+        room: Option<&str>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let id = self.my_room(ask.conn, me, room)?;
+        let name = self.room(id).name.clone();
+        let event = Event::Left { room: name.clone(), user: self.user(me).name.clone() };
+        self.remove_member(id, me, true, out);
+        self.announce(id, me, event, out);
+        for session in self.user(me).sessions.iter().filter(|&&session| session != ask.conn) {
+            out.push(Effect::Tell(*session, Event::Exited { room: name.clone() }));
+        }
+        let current = self.session(ask.conn).current.map(|id| self.room(id).name.clone());
+        self.answer(ask, Answer::Left { room: name, current }, out);
+        self.drop_if_deserted(id, out);
+        Ok(())
+    }
+
+    /// Takes the user out of the room, all sessions; `for_good`: the membership of an account ends too.
+    pub(super) fn remove_member(&mut self, id: RoomId, me: UserId, for_good: bool, out: &mut Vec<Effect>) {
+        for session in self.user(me).sessions.clone() {
+            self.give_seat_up(session, id);
+        }
+        let user = self.users.get_mut(me);
+        user.rooms.retain(|room| *room != id);
+        let account = user.account;
+        let room = self.rooms.get_mut(id).expect("the caller found it");
+        let member = room.members.remove(user.name.key());
+        assert!(member == Some(me), "only members leave");
+        room.guest_operators.remove(&me);
+        if let Some(account) = account.filter(|_| for_good) {
+            let change = Change::Leave { room: id, account };
+            self.submit_store(StoreJob::Change { origin: None, change }, out);
+        }
+    }
+
+    pub(super) fn quit(
+        &mut self,
+        ask: Ask,
+        text: Option<&str>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let text: Option<Arc<str>> =
+            text.map(|text| cut(text, REASON_BYTES_MAX)).filter(|text| !text.is_empty()).map(Arc::from);
+        self.answer(ask, Answer::Quit { text: text.clone() }, out);
+        self.end_session(ask.conn, text, out);
+        out.push(Effect::Close(ask.conn, CloseReason::Quit));
+        Ok(())
+    }
+
+    /// Ends a session; with the last one, the user is gone. Does nothing for a session that ended.
+    pub(super) fn end_session(&mut self, conn: ConnId, text: Option<Arc<str>>, out: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get(conn) else { return };
+        let hashing = self.hashing.contains_key(&conn);
+        let saving = matches!(&session.activity, Activity::Waiting(waiting) if matches!(**waiting, Waiting::Register { .. }));
+        if !hashing && !saving {
+            self.directory.release(conn);
+        }
+        if let Some(me) = session.user {
+            let seats: Vec<RoomId> = session.seats.iter().map(|seat| seat.room).collect();
+            if self.user(me).sessions.len() == 1 {
+                self.end_user(me, text, out);
+            } else {
+                for id in seats {
+                    self.give_seat_up(conn, id);
+                }
+                self.users.get_mut(me).sessions.retain(|session| *session != conn);
+                self.letters_reader_gone(me, conn, out);
+            }
+        }
+        let session = self.sessions.remove(conn).expect("it was there");
+        if session.used_keys {
+            self.submit_store(StoreJob::ForgetKeys { conn }, out);
+        }
+        if let Some(key) = session.address {
+            self.addresses.release(key);
+        }
+    }
+
+    fn end_user(&mut self, me: UserId, text: Option<Arc<str>>, out: &mut Vec<Effect>) {
+        for id in self.user(me).rooms.clone() {
+            let event = Event::Quit {
+                room: self.room(id).name.clone(),
+                user: self.user(me).name.clone(),
+                text: text.clone(),
+            };
+            self.remove_member(id, me, false, out);
+            self.announce(id, me, event, out);
+            self.drop_if_deserted(id, out);
+        }
+        self.forget_blocks(me);
+        self.users.remove(me);
+    }
+
+    /// Tells a room what a member did, but not the member; and nobody, if the member is hidden.
+    pub(super) fn announce(&self, id: RoomId, who: UserId, event: Event, out: &mut Vec<Effect>) {
+        let user = self.user(who);
+        if user.is_hidden() {
+            return;
+        }
+        let except: Except = user.sessions.iter().copied().collect();
+        self.tell_room(id, event, except, out);
+    }
+
+    /// A guest's room goes with its last member.
+    pub(super) fn drop_if_deserted(&mut self, id: RoomId, out: &mut Vec<Effect>) {
+        let gone = self.rooms.get(id).is_some_and(|room| room.creator.is_none() && room.is_deserted());
+        if gone {
+            self.rooms.remove(id);
+            let change = Change::DropRoom { room: id };
+            self.submit_store(StoreJob::Change { origin: None, change }, out);
+        }
+    }
+
+    /// Guests' rooms that were there when the server started, and to which nobody came back; and those
+    /// whose removal failed.
+    pub(super) fn drop_deserted_rooms(&mut self, now: Now, out: &mut Vec<Effect>) {
+        for room in std::mem::take(&mut self.drops_owed) {
+            let change = Change::DropRoom { room };
+            self.submit_store(StoreJob::Change { origin: None, change }, out);
+        }
+        if now.mono.since_ms(self.started) < GUEST_ROOMS_WAIT_MS {
+            return;
+        }
+        let deserted = |room: &Room| room.creator.is_none() && room.is_deserted();
+        let ids: Vec<RoomId> =
+            self.rooms.iter().filter(|(_, room)| deserted(room)).map(|(id, _)| id).collect();
+        for id in ids {
+            self.drop_if_deserted(id, out);
+        }
+    }
+
+    /// The room as this user sees it on coming in.
+    fn view(&self, id: RoomId, me: UserId, page: Page, seq: Seq) -> RoomView {
+        let room = self.room(id);
+        let members = room
+            .members
+            .values()
+            .map(|&member| (member, self.user(member)))
+            .filter(|&(member, user)| member == me || !user.is_hidden())
+            .map(|(_, user)| user.name.clone())
+            .collect();
+        let messages = self.without_blocked(me, page.messages);
+        RoomView { room: room.name.clone(), topic: room.topic.clone(), members, seq, messages }
+    }
+}
+
+/// What is kept of a room's key: bound to the room, so that equal keys do not look alike.
+pub(super) fn hash_key(room: RoomId, key: &str) -> [u8; 32] {
+    Sha256::new().chain_update(room.0.to_be_bytes()).chain_update(key.as_bytes()).finalize().into()
+}
+
+/// How long a guest's room waits for somebody to come back after the server started.
+const GUEST_ROOMS_WAIT_MS: u64 = 60 * 60 * 1000;

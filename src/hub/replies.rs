@@ -1,0 +1,154 @@
+//! What the lanes answer, handed to the feature that asked.
+
+use crate::hub::effect::Effect;
+use crate::hub::job::{FailedJob, PasswordReply, Reply, StoreFailure, StoreReply};
+use crate::hub::login::{PasswdStage, RegisterStage};
+use crate::hub::session::{Activity, LoginStage, Waiting};
+use crate::hub::{Ask, Hub};
+use crate::proto::id::{Origin, UserId};
+use crate::proto::refusal::{Code, Refusal};
+use crate::proto::time::Now;
+
+impl Hub {
+    /// A lane finished a job, or the operator changed something.
+    pub fn reply(&mut self, now: Now, reply: Reply, out: &mut Vec<Effect>) {
+        match reply {
+            Reply::Operator(news) => self.operator_news(news, out),
+            Reply::Password(reply) => self.password_reply(now, reply, out),
+            Reply::Store(reply) => {
+                self.store_reply(now, reply, out);
+                self.store_credit_back(out);
+            }
+        }
+    }
+
+    fn password_reply(&mut self, now: Now, reply: PasswordReply, out: &mut Vec<Effect>) {
+        let (PasswordReply::Hashed { origin, .. } | PasswordReply::Verified { origin, .. }) = &reply;
+        let ask = ask(*origin, now);
+        self.give_password_place_back(ask.conn);
+        match (reply, self.take_waiting(ask.conn)) {
+            (
+                PasswordReply::Hashed { hash, .. },
+                Some(Waiting::Register { user, invite, stage: RegisterStage::Hash, .. }),
+            ) => self.register_hashed(ask, user, invite, hash, out),
+            (
+                PasswordReply::Hashed { hash, .. },
+                Some(Waiting::Passwd { stage: PasswdStage::Hash { account }, .. }),
+            ) => self.passwd_hashed(ask, account, hash, out),
+            (
+                PasswordReply::Verified { matches, .. },
+                Some(Waiting::Login { user, stage: LoginStage::Verify { account }, .. }),
+            ) => self.login_verified(ask, user, account, matches, out),
+            (
+                PasswordReply::Verified { matches, .. },
+                Some(Waiting::Passwd { stage: PasswdStage::Verify { account, new }, .. }),
+            ) => self.passwd_verified(ask, account, new, matches, out),
+            // The connection is gone, and with it whoever wanted to know.
+            (_, None) => self.directory.release(ask.conn),
+            (_, Some(_)) => unreachable!("a reply comes to what waits for it"),
+        }
+    }
+
+    fn store_reply(&mut self, now: Now, reply: StoreReply, out: &mut Vec<Effect>) {
+        match reply {
+            StoreReply::Account { origin, account } => {
+                let ask = ask(origin, now);
+                match self.take_waiting(ask.conn) {
+                    Some(Waiting::Login { user, stage: LoginStage::Account { password }, .. }) => {
+                        self.login_account(ask, user, password, account, out)
+                    }
+                    Some(Waiting::Passwd { stage: PasswdStage::Account { old, new }, .. }) => {
+                        self.passwd_account(ask, old, new, account, out)
+                    }
+                    None => self.give_password_place_back(ask.conn),
+                    Some(_) => unreachable!("a reply comes to what waits for it"),
+                }
+            }
+            StoreReply::Appended { origin, room, entry } => self.appended(ask(origin, now), room, entry, out),
+            StoreReply::Changed { origin: Some(origin), change } => {
+                self.changed(ask(origin, now), change, out)
+            }
+            StoreReply::Changed { origin: None, .. } | StoreReply::Done => {}
+            StoreReply::Failed { job, failure } => self.store_failed(now, job, failure, out),
+            StoreReply::History { origin, room, page } => {
+                let ask = ask(origin, now);
+                let Some(me) = self.named(ask) else { return };
+                if let Some(Waiting::History { .. }) = self.take_waiting(ask.conn) {
+                    return self.history_page(ask, me, room, page, out);
+                }
+                let session = self.session_mut(ask.conn);
+                if let Activity::Streaming(streaming) =
+                    std::mem::replace(&mut session.activity, Activity::Ready)
+                {
+                    self.history_piece(ask, me, *streaming, page, out);
+                }
+            }
+            StoreReply::Joined { origin, room, page, seq } => {
+                self.joined(ask(origin, now), room, page, seq, out)
+            }
+            StoreReply::Letters { account, letters, .. } => self.letters(account, letters, out),
+            StoreReply::PostRefused { origin, .. } => self.post_refused(ask(origin, now), out),
+            StoreReply::Posted { origin, to, text, at } => self.posted(ask(origin, now), to, text, at, out),
+            StoreReply::Registered { origin, outcome } => self.registered(ask(origin, now), outcome, out),
+            StoreReply::Repeated { origin, room, seq, at } => {
+                self.repeated(ask(origin, now), room, seq, at, out)
+            }
+            StoreReply::Search { origin, messages, more } => {
+                let ask = ask(origin, now);
+                let Some(me) = self.named(ask) else { return };
+                if let Some(Waiting::Search { query, .. }) = self.take_waiting(ask.conn) {
+                    self.searched(ask, me, query, messages, more, out);
+                }
+            }
+            StoreReply::Session { origin, outcome } => {
+                let ask = ask(origin, now);
+                if let Some(Waiting::Login { user, .. }) = self.take_waiting(ask.conn) {
+                    self.login_session(ask, user, outcome, out);
+                }
+            }
+        }
+    }
+
+    /// The store could not do a job: whoever waits is told, and nothing has changed.
+    fn store_failed(&mut self, now: Now, job: FailedJob, failure: StoreFailure, out: &mut Vec<Effect>) {
+        let (reason, text) = match failure {
+            StoreFailure::Full => ("disk full".to_string(), "the server's disk is full; nothing was changed"),
+            StoreFailure::Other(reason) => (reason, "the server's storage failed; nothing was changed"),
+        };
+        self.log(log::Level::Error, format!("storage failed: {reason}"), out);
+        let refusal = Refusal::new(Code::StorageUnavailable, text);
+        match job {
+            FailedJob::Append { origin } => {
+                let ask = ask(origin, now);
+                self.refuse(ask, refusal, out);
+                self.append_done(ask.conn, out);
+            }
+            FailedJob::Change { origin, change } => {
+                self.change_failed(origin.map(|origin| ask(origin, now)), change, refusal, out)
+            }
+            FailedJob::Join { origin, room } => self.join_failed(ask(origin, now), room, refusal, out),
+            FailedJob::Letters { account } => self.letters_failed(account),
+            FailedJob::Other => {}
+            FailedJob::Request { origin } => {
+                let ask = ask(origin, now);
+                if self.hashing.contains_key(&ask.conn) {
+                    self.give_password_place_back(ask.conn);
+                }
+                self.directory.release(ask.conn);
+                if self.sessions.get(ask.conn).is_some() {
+                    self.take_waiting(ask.conn);
+                    self.refuse(ask, refusal, out);
+                    self.ready(ask.conn, out);
+                }
+            }
+        }
+    }
+
+    fn named(&self, ask: Ask) -> Option<UserId> {
+        self.sessions.get(ask.conn).and_then(|session| session.user)
+    }
+}
+
+fn ask(origin: Origin, now: Now) -> Ask {
+    Ask { conn: origin.conn, re: origin.re, now }
+}

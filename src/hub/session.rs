@@ -1,0 +1,260 @@
+//! One connection as the chat sees it.
+//!
+//! ```text
+//!           command that waits          the last reply
+//!   Ready ──────────────────▶ Waiting ──────────────────▶ Ready        (paused meanwhile)
+//!   Ready ──────────────────▶ Streaming ── drained ─────▶ Ready        (paused meanwhile)
+//!   Ready ──────────────────▶ Prompting ── next line ───▶ Waiting or Ready
+//! ```
+//!
+//! Besides, a connection may be held: its next command waits for a rate, for a place in the store's
+//! queue, or for its own messages to be committed.
+
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
+
+use crate::hub::address::AddressKey;
+use crate::hub::bucket::Bucket;
+use crate::hub::login::{PasswdStage, Prompting, RegisterStage};
+use crate::proto::event::Part;
+use crate::proto::id::{ConnId, RequestId, RoomId, Seq, UserId};
+use crate::proto::name::UserName;
+use crate::proto::secret::Secret;
+use crate::proto::time::Instant;
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// It comes from this very machine.
+    pub loopback: bool,
+}
+
+#[derive(Debug)]
+pub struct Session {
+    pub id: ConnId,
+    /// `None`: limits per address do not count here.
+    pub address: Option<AddressKey>,
+    pub loopback: bool,
+    /// The line is TLS.
+    pub encrypted: bool,
+    pub user: Option<UserId>,
+    /// Where a line without a command goes.
+    pub current: Option<RoomId>,
+    /// Rooms this session hears, the one that was current last at the end.
+    pub seats: SmallVec<[Seat; 1]>,
+    pub activity: Activity,
+    pub held: Option<Held>,
+    pub messages: Bucket,
+    pub commands: Bucket,
+    /// Messages handed to the store that are not committed yet.
+    pub appends: u16,
+    pub strikes: u8,
+    pub login_failures: u8,
+    /// A guest's `say` had a key, which the store must forget.
+    pub used_keys: bool,
+    pub struck_at: Instant,
+}
+
+/// A session's place among a room's listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub room: RoomId,
+    pub position: u32,
+}
+
+#[derive(Debug)]
+pub enum Activity {
+    Prompting(Box<Prompting>),
+    Ready,
+    Streaming(Box<Streaming>),
+    Waiting(Box<Waiting>),
+}
+
+/// Why the next command waits although nothing of this connection is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Its own messages are to be committed first.
+    Appends,
+    /// The store's queue is full.
+    Credit,
+    /// It was over its rate.
+    Rate,
+}
+
+/// What is under way for a connection, in the words of what comes next.
+#[derive(Debug)]
+pub enum Waiting {
+    /// A change was submitted; `kind` says what to answer once it is made.
+    Change {
+        re: RequestId,
+    },
+    History {
+        re: RequestId,
+    },
+    Join {
+        re: RequestId,
+    },
+    Login {
+        re: RequestId,
+        user: UserName,
+        stage: LoginStage,
+    },
+    Passwd {
+        re: RequestId,
+        stage: PasswdStage,
+    },
+    Register {
+        re: RequestId,
+        user: UserName,
+        invite: Option<Secret>,
+        stage: RegisterStage,
+    },
+    /// Rooms still to come into after a login, in reverse order.
+    Rejoin {
+        rooms: Vec<RoomId>,
+    },
+    Search {
+        re: RequestId,
+        query: String,
+    },
+}
+
+/// How far a login is.
+#[derive(Debug)]
+pub enum LoginStage {
+    /// The store looks for the account.
+    Account { password: Secret },
+    /// bcrypt is at it.
+    Verify { account: Option<crate::hub::job::AccountRecord> },
+    /// The store opens the session.
+    Session,
+}
+
+/// A long answer that is sent piece by piece.
+#[derive(Debug)]
+pub struct Streaming {
+    pub re: RequestId,
+    pub part: Part,
+    pub what: Stream,
+}
+
+#[derive(Debug)]
+pub enum Stream {
+    /// The log of a room, behind `after` up to `last`.
+    History {
+        room: RoomId,
+        after: Seq,
+        last: Seq,
+    },
+    /// Keys of what was sent last, in the order of the directory.
+    Rooms {
+        after: String,
+    },
+    Users {
+        after: String,
+    },
+    Members {
+        room: RoomId,
+        after: String,
+    },
+    /// Rooms still to come into after a login; the next one begins when this one was read.
+    Rejoin {
+        rooms: Vec<RoomId>,
+    },
+}
+
+impl Session {
+    pub fn new(id: ConnId, address: Option<AddressKey>, loopback: bool) -> Session {
+        Session {
+            id,
+            address,
+            loopback,
+            encrypted: false,
+            user: None,
+            current: None,
+            seats: SmallVec::new(),
+            activity: Activity::Ready,
+            held: None,
+            messages: Bucket::default(),
+            commands: Bucket::default(),
+            appends: 0,
+            strikes: 0,
+            login_failures: 0,
+            used_keys: false,
+            struck_at: Instant(0),
+        }
+    }
+
+    /// Passwords may travel: nobody on the way can read them.
+    pub fn is_private(&self) -> bool {
+        self.encrypted || self.loopback
+    }
+
+    pub fn is_ready(&self) -> bool {
+        matches!(self.activity, Activity::Ready)
+    }
+
+    pub fn seat(&self, room: RoomId) -> Option<Seat> {
+        self.seats.iter().copied().find(|seat| seat.room == room)
+    }
+
+    /// Makes a room current and the last in the order of return.
+    pub fn make_current(&mut self, room: RoomId) {
+        if let Some(index) = self.seats.iter().position(|seat| seat.room == room) {
+            let seat = self.seats.remove(index);
+            self.seats.push(seat);
+            self.current = Some(room);
+        }
+    }
+}
+
+/// The table of sessions, by the connection's slot.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    slots: Vec<Option<Session>>,
+    count: usize,
+}
+
+impl Sessions {
+    pub fn insert(&mut self, session: Session) {
+        let slot = session.id.slot as usize;
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        assert!(self.slots[slot].is_none(), "a slot has one tenant");
+        self.slots[slot] = Some(session);
+        self.count += 1;
+    }
+
+    pub fn remove(&mut self, id: ConnId) -> Option<Session> {
+        self.get(id)?;
+        self.count -= 1;
+        self.slots[id.slot as usize].take()
+    }
+
+    /// The session, unless it ended and its slot has another tenant.
+    pub fn get(&self, id: ConnId) -> Option<&Session> {
+        self.slots.get(id.slot as usize)?.as_ref().filter(|session| session.id == id)
+    }
+
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Session> {
+        self.slots.get_mut(id.slot as usize)?.as_mut().filter(|session| session.id == id)
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.slots.iter().flatten()
+    }
+}
+
+// Each connection has one, logged in or not.
+const _: () = assert!(size_of::<Session>() <= 144);
