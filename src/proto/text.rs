@@ -39,7 +39,9 @@ pub fn is_unsafe(c: char) -> bool {
 
 /// The longest beginning of `text` that has at most `bytes_max` bytes and ends between characters.
 pub fn cut(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
+    let fits = |&end: &usize| text.is_char_boundary(end);
+    let end = (0..=bytes_max.min(text.len())).rev().find(fits).unwrap_or(0);
+    &text[..end]
 }
 
 /// One quick pass without a branch a byte: almost every line that is ever said ends here.
