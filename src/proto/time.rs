@@ -1,5 +1,6 @@
 //! Time as an input: the pure core never reads a clock, it is told.
 
+use std::io::Write;
 use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
@@ -42,9 +43,17 @@ impl Timestamp {
 
     /// RFC 3339 with milliseconds, UTC: `2026-01-31T12:00:00.123Z`. Always 24 bytes long up to the year 9999.
     pub fn rfc3339(self) -> String {
+        format!("{:.3}", self.shown())
+    }
+
+    /// [`Timestamp::rfc3339`] at the end of `out`, without a string of its own.
+    pub fn write_rfc3339(self, out: &mut Vec<u8>) {
+        write!(out, "{:.3}", self.shown()).expect("writing to memory does not fail");
+    }
+
+    fn shown(self) -> jiff::Timestamp {
         let ms = i64::try_from(self.0).unwrap_or(i64::MAX).min(LATEST_MS);
-        let at = jiff::Timestamp::from_millisecond(ms).expect("clamped to what jiff can show");
-        format!("{at:.3}")
+        jiff::Timestamp::from_millisecond(ms).expect("clamped to what jiff can show")
     }
 
     /// Reads what [`Timestamp::rfc3339`] writes; `None` for anything before 1970 or not a time.
@@ -61,8 +70,8 @@ pub struct Now {
     pub wall: Timestamp,
 }
 
-/// 9999-12-30T22:00:00.999Z, the last millisecond that `jiff::Timestamp` can show.
-const LATEST_MS: i64 = 253_402_207_200_999;
+/// 9999-12-30T22:00:00Z, the last millisecond that `jiff::Timestamp` can show.
+const LATEST_MS: i64 = 253_402_207_200_000;
 
 #[cfg(test)]
 mod tests {
