@@ -1,1 +1,128 @@
-//! conn
+//! One connection as a state machine: what it speaks, what came, what waits to go.
+//!
+//! ```text
+//!   Sniffing ── 0x16 ──▶ Sniffing inside TLS
+//!      │ first byte, or silence                      line: decode ─▶ hub
+//!      └────────────────▶ Talking ────────────────────────────────────────┐
+//!                            │ closed by us                  closed by the peer
+//!                            ▼                                            ▼
+//!                         Closing: flush, say that we are done, wait for the peer, gone
+//! ```
+//!
+//! It does no I/O: the engine hands it bytes and takes bytes from it.
+
+pub mod arena;
+pub mod outbox;
+pub mod tls;
+
+use std::net::IpAddr;
+
+use crate::conn::outbox::Outbox;
+use crate::conn::tls::Tls;
+use crate::dialect::{Decoder, Dialect};
+use crate::proto::id::ConnId;
+use crate::proto::time::Instant;
+
+#[derive(Debug)]
+pub struct Conn {
+    pub id: ConnId,
+    pub address: IpAddr,
+    pub phase: Phase,
+    pub tls: Option<Box<Tls>>,
+    /// Plaintext that was read and not decoded yet: the connection was paused meanwhile.
+    pub inbox: Vec<u8>,
+    pub outbox: Outbox,
+    pub flags: Flags,
+    /// When it was accepted; after the handshake, when that was done.
+    pub since: Instant,
+    /// When something last came, or closing began.
+    pub last_seen: Instant,
+}
+
+#[derive(Debug)]
+pub enum Phase {
+    /// Nothing is owed but what waits in the outbox; then it ends.
+    Closing,
+    /// No byte has come yet that tells what is spoken.
+    Sniffing,
+    Talking(Decoder),
+}
+
+/// What is known of the connection at a moment; each flag is independent of the others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags {
+    /// Comes from this machine.
+    pub loopback: bool,
+    /// The system may have bytes for us; stays set until it says that it has none.
+    pub readable: bool,
+    /// The system takes bytes; stays set until it says that it takes none.
+    pub writable: bool,
+    /// The peer closed its side.
+    pub eof: bool,
+    /// The hub wants no command now.
+    pub paused: bool,
+    /// It stands in the ready list.
+    pub queued: bool,
+    /// It has something to flush, and stands in the list of those.
+    pub dirty: bool,
+    /// The hub wants to know when all was sent.
+    pub await_drain: bool,
+    /// The person was greeted.
+    pub greeted: bool,
+    /// The first line may show that this is no chat client.
+    pub first_line: bool,
+    /// We said that we will send no more.
+    pub shut: bool,
+    /// It ends at the end of this turn, whatever waits.
+    pub doomed: bool,
+}
+
+impl Conn {
+    pub fn new(id: ConnId, address: IpAddr, loopback: bool, now: Instant) -> Conn {
+        let flags = Flags { loopback, readable: true, writable: true, first_line: true, ..Flags::default() };
+        Conn {
+            id,
+            address,
+            phase: Phase::Sniffing,
+            tls: None,
+            inbox: Vec::new(),
+            outbox: Outbox::default(),
+            flags,
+            since: now,
+            last_seen: now,
+        }
+    }
+
+    /// What it speaks, or text as long as that is unknown.
+    pub fn dialect(&self) -> Dialect {
+        match &self.phase {
+            Phase::Talking(decoder) => decoder.dialect(),
+            Phase::Closing | Phase::Sniffing => Dialect::Text,
+        }
+    }
+
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing)
+    }
+
+    /// A line was begun and not ended.
+    pub fn is_unfinished(&self) -> bool {
+        match &self.phase {
+            Phase::Talking(decoder) => decoder.unfinished(),
+            Phase::Closing | Phase::Sniffing => false,
+        }
+    }
+
+    /// A TLS handshake is under way.
+    pub fn is_shaking_hands(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.is_ready())
+    }
+
+    /// Nothing waits to be sent.
+    pub fn is_drained(&self) -> bool {
+        self.outbox.is_empty() && self.tls.as_ref().is_none_or(|tls| tls.unsent().is_empty())
+    }
+}
+
+// Each connection has one; TLS and what waits come on top.
+const _: () = assert!(size_of::<Conn>() <= 256);

@@ -185,6 +185,30 @@ impl Hub {
         Handled::Done
     }
 
+    /// A line that could not be understood: told, and counted like a command.
+    pub fn complain(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        re: Option<RequestId>,
+        refusal: Refusal,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.sessions.get(conn).is_none() {
+            return;
+        }
+        let ask = Ask { conn, re: re.unwrap_or(RequestId::NONE), now };
+        let refusal = match self.admit(ask, &Command::Ping, out) {
+            Ok(Admitted::Closed) => return,
+            Ok(Admitted::Yes) => refusal,
+            Err(too_fast) => too_fast,
+        };
+        match re {
+            Some(_) => self.refuse(ask, refusal, out),
+            None => out.push(Effect::Tell(conn, Event::Error(refusal))),
+        }
+    }
+
     /// The peer closed its side and everything it had sent was handled: as if it had said `quit`.
     pub fn end_of_input(&mut self, conn: ConnId, out: &mut Vec<Effect>) -> Handled {
         if self.sessions.get(conn).is_none() {

@@ -18,6 +18,7 @@ pub enum Code {
     Blocked,
     Busy,
     GuestsClosed,
+    IdleTimeout,
     InvalidUtf8,
     InviteOnly,
     LineTooLong,
@@ -46,7 +47,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tests and documentation.
-    pub const ALL: [Code; 36] = [
+    pub const ALL: [Code; 37] = [
         Code::AlreadyNamed,
         Code::BadArgument,
         Code::BadInvite,
@@ -59,6 +60,7 @@ impl Code {
         Code::Blocked,
         Code::Busy,
         Code::GuestsClosed,
+        Code::IdleTimeout,
         Code::InvalidUtf8,
         Code::InviteOnly,
         Code::LineTooLong,
@@ -100,6 +102,7 @@ impl Code {
             Code::Blocked => "blocked",
             Code::Busy => "busy",
             Code::GuestsClosed => "guests-closed",
+            Code::IdleTimeout => "idle-timeout",
             Code::InvalidUtf8 => "invalid-utf8",
             Code::InviteOnly => "invite-only",
             Code::LineTooLong => "line-too-long",

@@ -1,0 +1,193 @@
+//! What waits to be sent on one connection. An empty one owns no memory outside itself.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use crate::conn::arena::{Arenas, Range};
+
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Invariant: empty pieces are not kept, and `more` is empty unless `first` is there.
+    first: Option<Piece>,
+    more: Option<Box<VecDeque<Piece>>>,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    /// A copy of our own, sent from an offset on.
+    Own { bytes: Box<[u8]>, start: u32 },
+    /// Part of an earlier turn's arena.
+    Shared { bytes: Arc<Vec<u8>>, start: u32, end: u32 },
+    /// Part of this turn's arenas.
+    Turn(Range),
+}
+
+impl Outbox {
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Bytes that wait.
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds something that was said in this turn.
+    pub fn push(&mut self, range: Range) {
+        if range.is_empty() {
+            return;
+        }
+        self.bytes += range.len();
+        let last = match &mut self.more {
+            Some(more) if !more.is_empty() => more.back_mut(),
+            _ => self.first.as_mut(),
+        };
+        match last {
+            Some(Piece::Turn(last)) if last.area == range.area && last.end == range.start => {
+                last.end = range.end;
+            }
+            Some(_) => self.more.get_or_insert_default().push_back(Piece::Turn(range)),
+            None => self.first = Some(Piece::Turn(range)),
+        }
+    }
+
+    /// The pieces that wait, in order, at most as many as fit one system call.
+    pub fn slices<'a>(&'a self, arenas: &'a Arenas) -> impl Iterator<Item = IoSlice<'a>> {
+        self.pieces().map(|piece| IoSlice::new(piece.bytes(arenas))).take(SLICES_MAX)
+    }
+
+    /// The bytes of the first piece.
+    pub fn front<'a>(&'a self, arenas: &'a Arenas) -> &'a [u8] {
+        self.first.as_ref().map_or(&[], |piece| piece.bytes(arenas))
+    }
+
+    /// So many bytes were sent.
+    pub fn advance(&mut self, mut sent: usize) {
+        assert!(sent <= self.bytes, "no more is sent than waits");
+        self.bytes -= sent;
+        while let Some(piece) = &mut self.first {
+            let len = piece.len();
+            if sent < len {
+                piece.advance(sent);
+                return;
+            }
+            sent -= len;
+            self.first = self.more.as_mut().and_then(|more| more.pop_front());
+        }
+        // An outbox that was long is given back when it is empty.
+        self.more = None;
+    }
+
+    /// The turn ends: what is left of its arenas is kept in another way. Returns whether an arena is
+    /// kept alive.
+    pub fn settle(&mut self, arenas: &mut Arenas) {
+        if self.first.is_none() {
+            return;
+        }
+        let more = self.more.iter_mut().flat_map(|more| more.iter_mut());
+        for piece in self.first.iter_mut().chain(more) {
+            let Piece::Turn(range) = *piece else { continue };
+            // A shared arena lives until its slowest reader is done: only who has much of it to come
+            // may keep it, so that what is kept alive stays in proportion to what waits.
+            let much = range.len() >= arenas.len(range.area) / SHARE_FROM;
+            *piece = match much {
+                true => Piece::Shared { bytes: arenas.share(range.area), start: range.start, end: range.end },
+                false => Piece::Own { bytes: arenas.bytes(range).into(), start: 0 },
+            };
+        }
+    }
+
+    /// Throws away what waits.
+    pub fn clear(&mut self) {
+        *self = Outbox::default();
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        self.first.iter().chain(self.more.iter().flat_map(|more| more.iter()))
+    }
+}
+
+impl Piece {
+    fn bytes<'a>(&'a self, arenas: &'a Arenas) -> &'a [u8] {
+        match self {
+            Piece::Own { bytes, start } => &bytes[*start as usize..],
+            Piece::Shared { bytes, start, end } => &bytes[*start as usize..*end as usize],
+            Piece::Turn(range) => arenas.bytes(*range),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Piece::Own { bytes, start } => bytes.len() - *start as usize,
+            Piece::Shared { start, end, .. } => (end - start) as usize,
+            Piece::Turn(range) => range.len(),
+        }
+    }
+
+    /// Invariant kept by the caller: `sent` is less than the length.
+    fn advance(&mut self, sent: usize) {
+        let sent = u32::try_from(sent).expect("pieces are shorter than four gigabytes");
+        match self {
+            Piece::Own { start, .. } | Piece::Shared { start, .. } => *start += sent,
+            Piece::Turn(range) => range.start += sent,
+        }
+    }
+}
+
+/// Pieces handed to the system at once.
+pub const SLICES_MAX: usize = 64;
+/// An arena is shared by whoever has at least this part of it to come: a quarter.
+const SHARE_FROM: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::arena::Area;
+
+    fn text(outbox: &Outbox, arenas: &Arenas) -> String {
+        let bytes: Vec<u8> = outbox.slices(arenas).flat_map(|slice| slice.to_vec()).collect();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn say(arenas: &mut Arenas, area: Area, text: &str) -> Range {
+        arenas.write(area, |out| out.extend_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn what_lies_side_by_side_leaves_in_one_piece() {
+        let (mut arenas, mut outbox) = (Arenas::default(), Outbox::default());
+        for line in ["one ", "two ", "three "] {
+            outbox.push(say(&mut arenas, Area::TextShared, line));
+        }
+        assert_eq!(outbox.slices(&arenas).count(), 1);
+        outbox.push(say(&mut arenas, Area::Single, "answer "));
+        outbox.push(say(&mut arenas, Area::TextShared, "four"));
+        assert_eq!(outbox.slices(&arenas).count(), 3);
+        assert_eq!(text(&outbox, &arenas), "one two three answer four");
+        assert_eq!(outbox.len(), 25);
+    }
+
+    #[test]
+    fn what_is_not_sent_outlives_its_turn_in_order() {
+        let (mut arenas, mut outbox) = (Arenas::default(), Outbox::default());
+        outbox.push(say(&mut arenas, Area::TextShared, "0123456789"));
+        say(&mut arenas, Area::Single, &"x".repeat(100));
+        outbox.push(say(&mut arenas, Area::Single, "ab"));
+        outbox.advance(4);
+        outbox.settle(&mut arenas);
+        arenas.clear();
+        outbox.push(say(&mut arenas, Area::TextShared, "next"));
+        assert_eq!(text(&outbox, &arenas), "456789abnext");
+        for _ in 0..outbox.len() {
+            outbox.advance(1);
+        }
+        assert!(outbox.is_empty() && outbox.more.is_none());
+    }
+
+    #[test]
+    fn an_empty_outbox_is_small() {
+        assert!(size_of::<Outbox>() <= 48);
+    }
+}

@@ -1,0 +1,260 @@
+//! Reading: from the socket through TLS and the dialect to the hub, one connection at a time.
+
+use crate::conn::tls::{Tls, TlsFailure};
+use crate::conn::{Conn, Phase};
+use crate::dialect::{Decoder, Dialect, Request, Rules, Sniff, foreign, sniff};
+use crate::engine::Engine;
+use crate::engine::io::{Io, Read};
+use crate::hub::Handled;
+use crate::hub::effect::CloseReason;
+use crate::proto::command::Command;
+use crate::proto::event::Event;
+use crate::proto::id::ConnId;
+use crate::proto::refusal::{Code, Refusal};
+use crate::proto::time::Now;
+
+impl Engine {
+    /// Serves everybody that stands in the list now, once; whoever has more goes to its end.
+    pub(super) fn serve_ready(&mut self, now: Now, io: &mut impl Io) {
+        for _ in 0..self.ready.len() {
+            if self.arenas.produced() > TURN_BYTES_MAX {
+                break;
+            }
+            let Some(slot) = self.ready.pop_front() else { break };
+            let conn = &mut self.conns[slot as usize];
+            conn.flags.queued = false;
+            let id = conn.id;
+            match conn.is_closing() {
+                true => self.linger(slot, io),
+                false => self.serve(id, now, io),
+            }
+            self.apply(now, io);
+        }
+    }
+
+    /// Reads once, or takes up what was read before, and hands every whole line to the hub.
+    fn serve(&mut self, id: ConnId, now: Now, io: &mut impl Io) {
+        let soft = self.hub.settings().limits.send_queue_soft;
+        let conn = &mut self.conns[id.slot as usize];
+        // Resuming, and draining below the soft limit, put it into the list again.
+        if conn.flags.paused || conn.outbox.len() > soft || self.stopping {
+            return;
+        }
+        if !conn.inbox.is_empty() {
+            let inbox = std::mem::take(&mut conn.inbox);
+            self.take_in(id, &inbox, now, io);
+        } else if conn.flags.readable && !conn.flags.eof {
+            self.read(id, now, io);
+        } else if conn.flags.eof {
+            self.end_of_input(id, now, io);
+        }
+        let Some(conn) = self.conn_mut(id) else { return };
+        let more = conn.flags.readable || conn.flags.eof || !conn.inbox.is_empty();
+        if more && !conn.flags.paused && !conn.is_closing() {
+            self.queue(id.slot);
+        }
+    }
+
+    fn read(&mut self, id: ConnId, now: Now, io: &mut impl Io) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let read = io.read(id.slot, &mut scratch);
+        let conn = &mut self.conns[id.slot as usize];
+        if matches!(read, Read::Bytes(_)) && !conn.is_unfinished() {
+            conn.last_seen = now.mono;
+        }
+        match read {
+            Read::Bytes(count) if conn.tls.is_some() || is_hello(conn, &scratch[..count]) => {
+                self.read_tls(id, &mut scratch[..count], now, io)
+            }
+            Read::Bytes(count) => self.take_in(id, &scratch[..count], now, io),
+            Read::Eof => conn.flags.eof = true,
+            Read::Failed => {
+                self.begin_close(id, CloseReason::Socket, now);
+                self.doom(id.slot);
+            }
+            Read::WouldBlock => conn.flags.readable = false,
+        }
+        self.scratch = scratch;
+    }
+
+    fn read_tls(&mut self, id: ConnId, ciphertext: &mut [u8], now: Now, io: &mut impl Io) {
+        let mut plaintext = std::mem::take(&mut self.plaintext);
+        let config = &self.settings.tls;
+        let conn = &mut self.conns[id.slot as usize];
+        let outcome = match conn.tls.take().map_or_else(|| Tls::new(config.clone()).map(Box::new), Ok) {
+            Ok(tls) => {
+                let tls = conn.tls.insert(tls);
+                let was_ready = tls.is_ready();
+                let outcome = tls.feed(ciphertext, &mut plaintext);
+                let is_ready = tls.is_ready();
+                if !tls.unsent().is_empty() || !conn.outbox.is_empty() {
+                    self.mark_dirty(id.slot);
+                }
+                if is_ready && !was_ready {
+                    self.secured(id, now);
+                }
+                outcome
+            }
+            Err(failure) => Err(failure),
+        };
+        if !plaintext.is_empty() {
+            self.take_in(id, &plaintext, now, io);
+        }
+        plaintext.clear();
+        if plaintext.capacity() > READ_KEPT {
+            plaintext = Vec::new();
+        }
+        self.plaintext = plaintext;
+        match outcome {
+            Ok(fed) => {
+                if let Some(conn) = self.conn_mut(id).filter(|_| fed.closed) {
+                    conn.flags.eof = true;
+                }
+            }
+            Err(TlsFailure::Broken(why)) => {
+                log::info!("{id} TLS failed: {why}");
+                self.begin_close(id, CloseReason::Tls, now);
+            }
+        }
+    }
+
+    /// The handshake is done; silence counts from here.
+    fn secured(&mut self, id: ConnId, now: Now) {
+        self.hub.encrypted(id);
+        self.conns[id.slot as usize].since = now.mono;
+        let deadline = self.deadline(id.slot, now.mono);
+        self.timers.push(std::cmp::Reverse((deadline, id)));
+    }
+
+    /// Plaintext of a connection, in order. What cannot be handled now is kept.
+    fn take_in(&mut self, id: ConnId, bytes: &[u8], now: Now, io: &mut impl Io) {
+        let mut rest = bytes;
+        if matches!(self.conns[id.slot as usize].phase, Phase::Sniffing) && !self.sniff(id, rest, now) {
+            return;
+        }
+        while !rest.is_empty() {
+            let Some(conn) = self.conn_mut(id) else { return };
+            if conn.flags.paused {
+                conn.inbox = rest.to_vec();
+                break;
+            }
+            let consumed = self.next_request(id, rest, now);
+            rest = &rest[consumed..];
+            self.apply(now, io);
+        }
+        if let Some(Phase::Talking(decoder)) = self.conn_mut(id).map(|conn| &mut conn.phase) {
+            decoder.settle();
+        }
+    }
+
+    /// Decodes one request and hands it to the hub; returns how many bytes are done with.
+    fn next_request(&mut self, id: ConnId, bytes: &[u8], now: Now) -> usize {
+        let limits = &self.hub.settings().limits;
+        let rules = Rules {
+            line_bytes_max: limits.line_bytes,
+            json_bytes_max: limits.json_bytes,
+            secret: self.hub.awaits_secret(id),
+        };
+        let conn = &mut self.conns[id.slot as usize];
+        let Phase::Talking(decoder) = &mut conn.phase else { return bytes.len() };
+        let decoded = decoder.decode(bytes, &rules);
+        let consumed = decoded.consumed;
+        let Some(request) = decoded.request else { return consumed };
+        let first_line = std::mem::replace(&mut conn.flags.first_line, false);
+        match request {
+            Request::Command(re, command) => {
+                if first_line && let Some(sentence) = foreign_line(&command) {
+                    self.dismiss(id, sentence, now);
+                    return consumed;
+                }
+                if self.hub.handle(now, id, re, command, &mut self.effects) == Handled::Later {
+                    conn.flags.first_line = first_line;
+                    return consumed - decoder.put_back();
+                }
+            }
+            Request::Refused(re, refusal) => self.hub.complain(now, id, Some(re), refusal, &mut self.effects),
+            Request::Error(refusal) => self.hub.complain(now, id, None, refusal, &mut self.effects),
+        }
+        consumed
+    }
+
+    /// Tells by the first byte what is spoken; false if the connection ends over it.
+    fn sniff(&mut self, id: ConnId, bytes: &[u8], now: Now) -> bool {
+        let conn = &mut self.conns[id.slot as usize];
+        let sniffed = sniff(bytes);
+        let dialect = if sniffed == Sniff::Json { Dialect::Json } else { Dialect::Text };
+        conn.phase = Phase::Talking(Decoder::new(dialect));
+        let plain = conn.tls.is_none();
+        if plain && sniffed != Sniff::Tls && !self.settings.plaintext.serves(conn.flags.loopback) {
+            let text = "this server speaks only TLS here: ncat --ssl HOST PORT, or \
+                        openssl s_client -quiet -connect HOST:PORT";
+            self.tell(id, &Event::Error(Refusal::new(Code::PlaintextRefused, text)));
+            self.begin_close(id, CloseReason::Plaintext, now);
+            return false;
+        }
+        match sniffed {
+            Sniff::Json | Sniff::Text => return true,
+            Sniff::Binary => self.dismiss(id, "this is a chat server: it reads lines of UTF-8 text", now),
+            // A hello inside TLS, or after the greeting, is nothing that a client means to send.
+            Sniff::Tls => self.begin_close(id, CloseReason::Tls, now),
+        }
+        false
+    }
+
+    /// One clear line to a program that is no chat client, and the end.
+    fn dismiss(&mut self, id: ConnId, sentence: &'static str, now: Now) {
+        self.tell(id, &Event::Error(Refusal::new(Code::BadRequest, sentence)));
+        self.begin_close(id, CloseReason::NotChat, now);
+    }
+
+    /// The peer sends no more: a last line without an end counts, then it is as if it had quit.
+    fn end_of_input(&mut self, id: ConnId, now: Now, io: &mut impl Io) {
+        let conn = &mut self.conns[id.slot as usize];
+        if conn.is_unfinished() {
+            return self.take_in(id, b"\n", now, io);
+        }
+        // If it has to wait, the connection is paused and comes here again.
+        if self.hub.end_of_input(id, &mut self.effects) == Handled::Done {
+            self.begin_close(id, CloseReason::Eof, now);
+        }
+    }
+
+    /// Reads and throws away what a closed connection still sends, so that what we said last is not
+    /// lost to a reset; until the peer is done, or a moment is over.
+    fn linger(&mut self, slot: u32, io: &mut impl Io) {
+        let conn = &mut self.conns[slot as usize];
+        if !conn.flags.readable || conn.flags.eof {
+            if conn.flags.eof && conn.flags.shut {
+                self.doom(slot);
+            }
+            return;
+        }
+        match io.read(slot, &mut self.scratch) {
+            Read::Bytes(_) => self.queue(slot),
+            Read::Eof => {
+                conn.flags.eof = true;
+                self.queue(slot);
+            }
+            Read::Failed => self.doom(slot),
+            Read::WouldBlock => conn.flags.readable = false,
+        }
+    }
+}
+
+/// The first bytes of a plain connection that has not been greeted begin a TLS handshake.
+fn is_hello(conn: &Conn, bytes: &[u8]) -> bool {
+    matches!(conn.phase, Phase::Sniffing) && !conn.flags.greeted && sniff(bytes) == Sniff::Tls
+}
+
+/// What a first line says if it is the opening of another protocol.
+fn foreign_line(command: &Command<'_>) -> Option<&'static str> {
+    match command {
+        Command::Say { text, .. } => foreign(text.as_bytes()),
+        _ => None,
+    }
+}
+
+/// A turn that has produced so much is flushed before more is read.
+const TURN_BYTES_MAX: usize = 1024 * 1024;
+/// Scratch for plaintext that is used again; more is given back.
+const READ_KEPT: usize = 128 * 1024;
