@@ -33,7 +33,7 @@ fn the_database_itself_knows_a_name_once() {
     let mut bench = Bench::new();
     bench.account("ann");
     let store = bench.store();
-    assert!(accounts::insert(&store.conn, &user("ANN"), &hash("x"), NOW).is_err());
+    assert!(crate::store::accounts::insert(&store.conn, &user("ANN"), &hash("x"), NOW).is_err());
 }
 
 #[test]

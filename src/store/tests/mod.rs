@@ -169,6 +169,13 @@ impl Bench {
     }
 }
 
+/// The database takes no more than these pages beyond what is there; any number with `None`.
+fn limit_pages(store: &Store, pages: Option<u32>) {
+    let count: i64 = store.conn.pragma_query_value(None, "page_count", |row| row.get(0)).expect("counts");
+    let max = pages.map_or(i64::from(u32::MAX) - 1, |pages| count + i64::from(pages));
+    store.conn.query_row(&format!("PRAGMA max_page_count = {max}"), [], |_| Ok(())).expect("limits");
+}
+
 fn join(
     id: u32,
     new: Option<(&str, Option<AccountId>)>,
