@@ -1,0 +1,333 @@
+//! The tables, opening them, and what is read at the start.
+//!
+//! Rows that belong to an account or a room go with it (`ON DELETE CASCADE`). Messages do not: there may
+//! be millions, so a room that is dropped leaves its number in `dropped`, and they are removed in pieces.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
+
+use crate::hub::job::{Kept, KeptAccount, KeptRoom};
+use crate::proto::event::Access;
+use crate::proto::id::{AccountId, RoomId, Seq};
+use crate::proto::name::{RoomName, UserName};
+use crate::store::logs::Logs;
+use crate::store::operator::NewsCursor;
+use crate::store::position::uint;
+use crate::store::{Durability, OpenError};
+
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join(DATABASE_FILE)
+}
+
+/// Opens the database for a server or for a command of the operator, and makes the tables if needed.
+pub(super) fn open(dir: &Path, durability: Durability) -> Result<Connection, OpenError> {
+    let path = path(dir);
+    private_file(&path).map_err(|error| OpenError::storage(&path, &error))?;
+    let connect = || {
+        // Without SQLITE_OPEN_URI, so that no path is taken for an address.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(&path, flags)?;
+        set_patience(&conn, BUSY_TIMEOUT);
+        conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+        conn.pragma_update(None, "journal_mode", "WAL")?;
+        let synchronous = match durability {
+            Durability::Disk => "FULL",
+            Durability::Os => "NORMAL",
+        };
+        conn.pragma_update(None, "synchronous", synchronous)?;
+        conn.pragma_update(None, "foreign_keys", true)?;
+        conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+        conn.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+        Ok(conn)
+    };
+    let mut conn = connect().map_err(|error: rusqlite::Error| OpenError::storage(&path, &error))?;
+    let found = create(&mut conn).map_err(|error| OpenError::storage(&path, &error))?;
+    if found > VERSION {
+        return Err(OpenError::Newer { path, found, known: VERSION });
+    }
+    Ok(conn)
+}
+
+/// Makes the tables in an empty database; returns the format's version before that, or the present one.
+fn create(conn: &mut Connection) -> rusqlite::Result<i64> {
+    let version = |conn: &Connection| conn.pragma_query_value(None, "user_version", |row| row.get(0));
+    if version(conn)? > 0 {
+        return version(conn);
+    }
+    // A server and a command may start at the same time: look again under the lock.
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = version(&tx)?;
+    if found == 0 {
+        tx.execute_batch(TABLES)?;
+        tx.pragma_update(None, "user_version", VERSION)?;
+    }
+    tx.commit()?;
+    Ok(found)
+}
+
+/// The keys of guests end with their connections, so they lie where nothing outlives the process.
+pub(super) fn create_guest_tables(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(GUEST_TABLES)
+}
+
+/// Reads what the hub keeps in memory, in one transaction, and forgets news from before it.
+pub(super) fn load(conn: &mut Connection) -> rusqlite::Result<(Kept, Logs, NewsCursor)> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let news = NewsCursor::start(&tx)?;
+    let accounts = load_accounts(&tx)?;
+    let (rooms, logs) = load_rooms(&tx)?;
+    let last: i64 = tx.query_row(
+        "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'rooms'), 0)",
+        [],
+        |row| row.get(0),
+    )?;
+    tx.commit()?;
+    let next_room = u32::try_from(last).unwrap_or(u32::MAX).saturating_add(1);
+    Ok((Kept { accounts, rooms, next_room }, logs, news))
+}
+
+fn load_accounts(conn: &Connection) -> rusqlite::Result<Vec<KeptAccount>> {
+    let mut statement = conn.prepare("SELECT id, name, banned FROM accounts ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut accounts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = AccountId(row.get(0)?);
+        let Some(user) = user_name(row, 1)? else { continue };
+        accounts.push(KeptAccount { id, user, banned: row.get(2)? });
+    }
+    Ok(accounts)
+}
+
+fn load_rooms(conn: &Connection) -> rusqlite::Result<(Vec<KeptRoom>, Logs)> {
+    let mut logs = Logs::default();
+    let mut rooms: Vec<KeptRoom> = Vec::new();
+    let mut statement = conn
+        .prepare("SELECT id, name, creator, topic, access, key_hash, seq, indexed FROM rooms ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = RoomId(row.get(0)?);
+        let seq = uint(row.get(6)?);
+        logs.load(id, seq, uint(row.get(7)?));
+        let name = row.get_ref(1)?.as_str()?;
+        let Ok(name) = RoomName::parse(name) else {
+            log::warn!("store: room {} has a name that is not allowed any more; it stays closed", id.0);
+            continue;
+        };
+        let access = row.get_ref(4)?.as_str()?;
+        rooms.push(KeptRoom {
+            id,
+            name,
+            creator: row.get::<_, Option<u32>>(2)?.map(AccountId),
+            topic: row.get(3)?,
+            // Unknown words come from no version of ours; then nobody comes in who should not.
+            access: Access::parse(access).unwrap_or(Access::Private),
+            key_hash: row.get(5)?,
+            operators: Vec::new(),
+            bans: Vec::new(),
+            seq: Seq(seq),
+        });
+    }
+    load_operators(conn, &mut rooms)?;
+    load_bans(conn, &mut rooms)?;
+    Ok((rooms, logs))
+}
+
+fn load_operators(conn: &Connection, rooms: &mut [KeptRoom]) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare("SELECT room, account FROM operators ORDER BY room, account")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(room) = kept_room(rooms, row)? {
+            room.operators.push(AccountId(row.get(1)?));
+        }
+    }
+    Ok(())
+}
+
+fn load_bans(conn: &Connection, rooms: &mut [KeptRoom]) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare("SELECT room, name FROM bans ORDER BY room, key")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(room) = kept_room(rooms, row)?
+            && let Some(user) = user_name(row, 1)?
+        {
+            room.bans.push(user);
+        }
+    }
+    Ok(())
+}
+
+fn kept_room<'a>(rooms: &'a mut [KeptRoom], row: &Row<'_>) -> rusqlite::Result<Option<&'a mut KeptRoom>> {
+    let id = RoomId(row.get(0)?);
+    Ok(rooms.binary_search_by_key(&id, |room| room.id).ok().map(|place| &mut rooms[place]))
+}
+
+/// A name as it was kept. It was valid then; if it is not now, the rules changed, and it is left out.
+pub(super) fn user_name(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<UserName>> {
+    let name = row.get_ref(column)?.as_str()?;
+    let parsed = UserName::parse(name).ok();
+    if parsed.is_none() {
+        log::warn!("store: the user name {name:?} is not allowed any more; it is left out");
+    }
+    Ok(parsed)
+}
+
+/// Opens a file, and makes it for nobody else to read if it is new. SQLite gives its companions the same
+/// rights.
+pub(super) fn private_file(path: &Path) -> io::Result<File> {
+    private(OpenOptions::new().read(true).write(true).create(true).truncate(false)).open(path)
+}
+
+/// A new file that nobody else may read; an existing one is an error.
+pub(super) fn private_new_file(path: &Path) -> io::Result<File> {
+    private(OpenOptions::new().write(true).create_new(true)).open(path)
+}
+
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &OpenOptions {
+    options
+}
+
+/// How long to wait for another process that writes. Cannot fail on an open connection.
+pub(super) fn set_patience(conn: &Connection, patience: Duration) {
+    conn.busy_timeout(patience).expect("an open connection takes any timeout");
+}
+
+const TABLES: &str = "
+CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,
+    hash TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    banned INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE sessions (
+    token_hash BLOB PRIMARY KEY,
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_by_account ON sessions (account, expires);
+CREATE INDEX sessions_by_expires ON sessions (expires);
+CREATE TABLE blocks (
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX letters_by_account ON letters (account);
+CREATE TABLE invites (
+    hash BLOB PRIMARY KEY,
+    created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE operator_news (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    account INTEGER NOT NULL,
+    name TEXT NOT NULL
+) STRICT;
+
+-- The creator is no reference: a room outlives its creator's account. NULL is a guest.
+CREATE TABLE rooms (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,
+    creator INTEGER,
+    created INTEGER NOT NULL,
+    topic TEXT,
+    access TEXT NOT NULL DEFAULT 'public',
+    key_hash BLOB,
+    seq INTEGER NOT NULL DEFAULT 0,
+    indexed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE members (
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    room INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (account, room)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_by_room ON members (room);
+CREATE TABLE operators (
+    room INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE,
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    PRIMARY KEY (room, account)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX operators_by_account ON operators (account);
+CREATE TABLE bans (
+    room INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (room, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dropped (
+    room INTEGER PRIMARY KEY,
+    indexed INTEGER NOT NULL
+) STRICT;
+
+-- The id is room and position: see position.rs.
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    me INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE VIRTUAL TABLE found USING fts5 (
+    text, content = 'messages', content_rowid = 'id', columnsize = 0,
+    tokenize = 'unicode61 remove_diacritics 2'
+);
+
+-- In the order they were used, so that the oldest are at the front.
+CREATE TABLE say_keys (
+    id INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    room INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    UNIQUE (scope, room, key)
+) STRICT;
+";
+
+const GUEST_TABLES: &str = "
+CREATE TEMP TABLE guest_keys (
+    id INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    room INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    UNIQUE (scope, room, key)
+) STRICT;
+";
+
+const DATABASE_FILE: &str = "sottod.db";
+/// The format of the tables above, in `PRAGMA user_version`.
+const VERSION: i64 = 1;
+/// How long a write waits for another process, such as a command of the operator.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// All the statements there are, so that none is prepared twice.
+const STATEMENTS_CACHED: usize = 128;
+/// Pages kept in memory, in KiB.
+const CACHE_KIB: i64 = 8 * 1024;
+/// Pages in the write-ahead log before they are copied into the database, which waits for the disk.
+const WAL_PAGES: i64 = 2_000;
+/// Bytes the write-ahead log keeps after it was larger, while a backup ran for instance.
+const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;

@@ -1,0 +1,87 @@
+//! The loops that the worker threads run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use crate::hub::job::{PasswordJob, Reply, StoreJob};
+use crate::store::{Pace, Store};
+use crate::work::password;
+
+/// Where a worker puts its replies.
+#[derive(Clone)]
+pub(super) struct Outlet<W: Fn()> {
+    replies: Sender<Vec<Reply>>,
+    panicked: Arc<AtomicBool>,
+    wake: W,
+}
+
+impl<W: Fn()> Outlet<W> {
+    pub fn new(replies: Sender<Vec<Reply>>, panicked: Arc<AtomicBool>, wake: W) -> Outlet<W> {
+        Outlet { replies, panicked, wake }
+    }
+
+    fn send(&self, replies: Vec<Reply>) {
+        if replies.is_empty() {
+            return;
+        }
+        // Fails only when the lanes were dropped without being stopped; then nobody waits.
+        let _ = self.replies.send(replies);
+        (self.wake)();
+    }
+}
+
+impl<W: Fn()> Drop for Outlet<W> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.panicked.store(true, Ordering::Release);
+            (self.wake)();
+        }
+    }
+}
+
+/// One of the threads for passwords. Ends when nobody can submit any more and the queue is empty.
+pub(super) fn passwords<W: Fn()>(jobs: &Receiver<PasswordJob>, outlet: &Outlet<W>) {
+    for job in jobs {
+        outlet.send(vec![Reply::Password(password::run(job))]);
+    }
+}
+
+/// The thread that owns the store: everything that waits goes into one transaction.
+pub(super) fn store<W: Fn()>(
+    mut store: Store,
+    jobs: &Receiver<StoreJob>,
+    batch_max: usize,
+    outlet: &Outlet<W>,
+) {
+    let mut batch = Vec::with_capacity(batch_max);
+    let mut done = Vec::with_capacity(batch_max);
+    let mut looked = Instant::now();
+    let mut upkeep_left = true;
+    loop {
+        let wait = if upkeep_left { Duration::ZERO } else { LOOK_EVERY };
+        match jobs.recv_timeout(wait) {
+            Ok(first) => {
+                batch.push(first);
+                batch.extend(jobs.try_iter().take(batch_max - 1));
+                store.run_batch(&mut batch, &mut done);
+                outlet.send(done.drain(..).map(Reply::Store).collect());
+                store.upkeep(Pace::Busy);
+            }
+            // A moment without jobs is not rest yet; upkeep begins after a whole pause.
+            Err(RecvTimeoutError::Timeout) => upkeep_left = store.upkeep(Pace::Idle),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if looked.elapsed() >= LOOK_EVERY {
+            looked = Instant::now();
+            outlet.send(store.news().into_iter().map(Reply::Operator).collect());
+            // Where jobs never pause for so long, this is when upkeep gets its turn.
+            upkeep_left = store.upkeep(Pace::Idle);
+        }
+    }
+}
+
+/// How often to look for what the operator did from outside, and the pause that counts as rest.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
