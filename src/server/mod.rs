@@ -1,1 +1,5 @@
 //! server
+
+pub mod certificate;
+pub mod data_dir;
+pub mod log;
