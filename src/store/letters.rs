@@ -17,7 +17,7 @@ pub(super) fn post(
     origin: Origin,
     to: AccountId,
     from: &str,
-    text: &str,
+    text: Arc<str>,
     at: Timestamp,
 ) -> JobResult {
     let waiting: u32 = conn
@@ -27,8 +27,8 @@ pub(super) fn post(
         return Ok(StoreReply::PostRefused { origin, to });
     }
     conn.prepare_cached("INSERT INTO letters (account, at, sender, text) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((to.0, int(at.0), from, text))?;
-    Ok(StoreReply::Posted { origin, to, at })
+        .execute((to.0, int(at.0), from, &text))?;
+    Ok(StoreReply::Posted { origin, to, text, at })
 }
 
 pub(super) fn letters(conn: &Connection, account: AccountId, after: u64) -> JobResult {

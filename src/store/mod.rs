@@ -252,7 +252,7 @@ impl Store {
                 Ok(StoreReply::Done)
             }
             StoreJob::Post { origin, to, from, text, at } => {
-                letters::post(conn, *origin, *to, from, text, *at)
+                letters::post(conn, *origin, *to, from, text.clone(), *at)
             }
             StoreJob::Register { origin, user, hash, invite, invite_needed, session } => {
                 let invite = invite_needed.then_some(invite.as_ref());
@@ -341,6 +341,9 @@ fn writes(job: &StoreJob, lag: bool) -> bool {
 
 fn failed_job(job: &StoreJob) -> FailedJob {
     match job {
+        StoreJob::Append { origin, .. } | StoreJob::Post { origin, .. } => {
+            FailedJob::Append { origin: *origin }
+        }
         StoreJob::Change { origin, change } => FailedJob::Change { origin: *origin, change: change.clone() },
         StoreJob::Join { origin, room, .. } => FailedJob::Join { origin: *origin, room: *room },
         StoreJob::Letters { account, .. } => FailedJob::Letters { account: *account },
@@ -348,9 +351,7 @@ fn failed_job(job: &StoreJob) -> FailedJob {
             FailedJob::Other
         }
         StoreJob::Account { origin, .. }
-        | StoreJob::Append { origin, .. }
         | StoreJob::History { origin, .. }
-        | StoreJob::Post { origin, .. }
         | StoreJob::Register { origin, .. }
         | StoreJob::Search { origin, .. }
         | StoreJob::Session { origin, .. } => FailedJob::Request { origin: *origin },
