@@ -1,5 +1,6 @@
 //! Dialects seen from outside: bytes in, requests out; events in, bytes out.
 
+mod answers;
 mod events;
 mod json;
 mod lines;

@@ -66,12 +66,13 @@ const TOO_LONG: &str = "!line-too-long: a line has at most 64 bytes";
 
 #[test]
 fn lines_end_in_many_ways() {
-    let cases: [(&[u8], &[&str]); 12] = [
+    let cases: [(&[u8], &[&str]); 13] = [
         (b"a\nb\n", &["a", "b"]),
         (b"a\r\nb\r\n", &["a", "b"]),
         (b"a\rb\r", &["a", "b"]),
         (b"a\r\0b\r\0", &["a", "b"]),
         (b"a\n\nb\r\r\n\n\r\n", &["a", "b"]),
+        (b"a\r\0\r\0b\r\0\n", &["a", "b"]),
         (b"a\n\0b\n", &["a", "b"]),
         (b" a \t\n", &[" a \t"]),
         (b"a", &[]),
