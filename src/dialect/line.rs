@@ -36,7 +36,7 @@ pub enum Ends {
 
 /// What one [`LineReader::read`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum Line {
     /// Here in the input.
     Borrowed(Range<usize>),
     /// In [`LineReader::kept`].
@@ -76,12 +76,12 @@ impl LineReader {
     /// Reads up to the end of one line; returns how many bytes of the input that took.
     ///
     /// Empty lines are skipped unless `empty_too`; of JSON, those with nothing but blanks too.
-    pub fn read(&mut self, input: &[u8], bytes_max: usize, empty_too: bool) -> (usize, Found) {
+    pub fn read(&mut self, input: &[u8], bytes_max: usize, empty_too: bool) -> (usize, Line) {
         let bytes_max = bytes_max.min(LINE_BYTES_CEILING);
         if std::mem::take(&mut self.again) {
             match self.yielded {
-                Yielded::Kept => return (0, Found::Kept),
-                Yielded::TooLong => return (0, Found::TooLong),
+                Yielded::Kept => return (0, Line::Kept),
+                Yielded::TooLong => return (0, Line::TooLong),
                 Yielded::Borrowed(_) | Yielded::Nothing => {}
             }
         }
@@ -91,17 +91,17 @@ impl LineReader {
             Ends::Lf => self.read_lf(input, bytes_max),
         };
         self.yielded = match &found {
-            Found::Borrowed(line) => Yielded::Borrowed(
+            Line::Borrowed(line) => Yielded::Borrowed(
                 u32::try_from(consumed - line.start).expect("LINE_BYTES_CEILING and its end"),
             ),
-            Found::Kept => Yielded::Kept,
-            Found::Nothing => Yielded::Nothing,
-            Found::TooLong => Yielded::TooLong,
+            Line::Kept => Yielded::Kept,
+            Line::Nothing => Yielded::Nothing,
+            Line::TooLong => Yielded::TooLong,
         };
         (consumed, found)
     }
 
-    /// The line that [`Found::Kept`] speaks of.
+    /// The line that [`Line::Kept`] speaks of.
     pub fn kept(&self) -> &[u8] {
         &self.kept
     }
@@ -142,7 +142,7 @@ impl LineReader {
         self.kept.capacity()
     }
 
-    fn read_text(&mut self, input: &[u8], bytes_max: usize, empty_too: bool) -> (usize, Found) {
+    fn read_text(&mut self, input: &[u8], bytes_max: usize, empty_too: bool) -> (usize, Line) {
         let mut at = 0;
         while at < input.len() {
             if self.telnet != Telnet::Data {
@@ -170,7 +170,7 @@ impl LineReader {
             let rest = &input[at..];
             if self.skipping {
                 let Some(end) = memchr3(b'\n', b'\r', IAC, rest) else {
-                    return (input.len(), Found::Nothing);
+                    return (input.len(), Line::Nothing);
                 };
                 at += end + 1;
                 self.skipping = rest[end] == IAC;
@@ -185,7 +185,7 @@ impl LineReader {
                     return (at + room, self.too_long());
                 }
                 self.keep(window, bytes_max);
-                return (input.len(), Found::Nothing);
+                return (input.len(), Line::Nothing);
             };
             let line = at..at + end;
             at += end + 1;
@@ -194,20 +194,20 @@ impl LineReader {
                 self.keep(&window[..end], bytes_max);
             } else if !self.kept.is_empty() {
                 self.keep(&window[..end], bytes_max);
-                return (at, Found::Kept);
+                return (at, Line::Kept);
             } else if end > 0 || empty_too {
-                return (at, Found::Borrowed(line));
+                return (at, Line::Borrowed(line));
             }
         }
-        (at, Found::Nothing)
+        (at, Line::Nothing)
     }
 
-    fn read_lf(&mut self, input: &[u8], bytes_max: usize) -> (usize, Found) {
+    fn read_lf(&mut self, input: &[u8], bytes_max: usize) -> (usize, Line) {
         let mut at = 0;
         while at < input.len() {
             let rest = &input[at..];
             if self.skipping {
-                let Some(end) = memchr(b'\n', rest) else { return (input.len(), Found::Nothing) };
+                let Some(end) = memchr(b'\n', rest) else { return (input.len(), Line::Nothing) };
                 at += end + 1;
                 self.skipping = false;
                 continue;
@@ -225,21 +225,21 @@ impl LineReader {
             }
             let Some(end) = end else {
                 self.keep(window, bytes_max + 1);
-                return (input.len(), Found::Nothing);
+                return (input.len(), Line::Nothing);
             };
             let line = at..at + end;
             at += end + 1;
             if !self.kept.is_empty() {
                 self.keep(content, bytes_max + 1);
                 if !self.kept.trim_ascii().is_empty() {
-                    return (at, Found::Kept);
+                    return (at, Line::Kept);
                 }
                 self.kept = Vec::new();
             } else if !content.trim_ascii().is_empty() {
-                return (at, Found::Borrowed(line));
+                return (at, Line::Borrowed(line));
             }
         }
-        (at, Found::Nothing)
+        (at, Line::Nothing)
     }
 
     /// What a byte that ends a line, or starts a telnet command, does to the bytes after it.
@@ -263,10 +263,10 @@ impl LineReader {
         false
     }
 
-    fn too_long(&mut self) -> Found {
+    fn too_long(&mut self) -> Line {
         self.kept = Vec::new();
         self.skipping = true;
-        Found::TooLong
+        Line::TooLong
     }
 
     /// Grows by doubling, but never past what the line may have.

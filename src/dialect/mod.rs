@@ -19,7 +19,7 @@ use crate::proto::refusal::{Code, Refusal};
 use crate::proto::text::sanitise;
 
 pub use crate::dialect::first::{Sniff, foreign, sniff};
-use crate::dialect::line::{Ends, Found, LineReader};
+use crate::dialect::line::{Ends, Line, LineReader};
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,14 +91,14 @@ impl Decoder {
         };
         let (consumed, found) = self.lines.read(input, bytes_max, secret);
         let line = match found {
-            Found::Nothing => return Decoded { consumed, request: None },
-            Found::TooLong => {
+            Line::Nothing => return Decoded { consumed, request: None },
+            Line::TooLong => {
                 let refusal =
                     Refusal::new(Code::LineTooLong, format!("a line has at most {bytes_max} bytes"));
                 return Decoded { consumed, request: Some(Request::Error(refusal)) };
             }
-            Found::Kept => self.lines.kept(),
-            Found::Borrowed(line) => &input[line],
+            Line::Kept => self.lines.kept(),
+            Line::Borrowed(line) => &input[line],
         };
         let request = match dialect {
             Dialect::Text => text::decode::decode(line, secret),

@@ -1,9 +1,11 @@
 //! Telnet commands in a stream of text: recognised, to be skipped. We offer and answer nothing.
 //!
-//!     IAC (WILL|WONT|DO|DONT) option     three bytes
-//!     IAC SB ... IAC SE                  a subnegotiation
-//!     IAC IAC                            a literal 0xFF
-//!     IAC other                          two bytes
+//! ```text
+//! IAC (WILL|WONT|DO|DONT) option     three bytes
+//! IAC SB ... IAC SE                  a subnegotiation
+//! IAC IAC                            a literal 0xFF
+//! IAC other                          two bytes
+//! ```
 
 /// "Interpret as command", and a byte that UTF-8 never contains.
 pub const IAC: u8 = 0xff;

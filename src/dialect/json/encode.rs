@@ -1,20 +1,22 @@
 //! Events to JSON lines.
 //!
-//!     {"ev":"message","room","from","seq","ts","text"[,"me":true]}
-//!     {"ev":"private","from","to","ts","text"}
-//!     {"ev":"error","code","text"}
-//!     {"ev":"notice","kind":...}, by kind:
-//!         join, leave       room, user
-//!         quit              room, user[, text]
-//!         kick              room, user, by[, why]
-//!         topic             room, by, topic (empty: cleared)
-//!         rename            room, from, to
-//!         invite            room, by
-//!         op, deop          room, user, by
-//!         room              room, by, access
-//!         entered           what the reply to `join` has: this session is in the room (again)
-//!         exited            room: another session of the same user left it
-//!         motd, shutdown    text
+//! ```text
+//! {"ev":"message","room","from","seq","ts","text"[,"me":true]}
+//! {"ev":"private","from","to","ts","text"}
+//! {"ev":"error","code","text"}
+//! {"ev":"notice","kind":...}, by kind:
+//!     join, leave       room, user
+//!     quit              room, user[, text]
+//!     kick              room, user, by[, why]
+//!     topic             room, by, topic (empty: cleared)
+//!     rename            room, from, to
+//!     invite            room, by
+//!     op, deop          room, user, by
+//!     room              room, by, access
+//!     entered           what the reply to `join` has: this session is in the room (again)
+//!     exited            room: another session of the same user left it
+//!     motd, shutdown    text
+//! ```
 //!
 //! Banner and prompts are for people and give no line.
 

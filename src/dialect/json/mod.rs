@@ -1,9 +1,11 @@
 //! JSON lines, for programs: one object a line, in both directions.
 //!
-//!     {"id":1,"cmd":"join","room":"lobby"}          a request
-//!     {"re":1,"ok":{"room":"lobby",...}}            its one reply
-//!     {"re":1,"err":{"code":"banned","text":"..."}} or this
-//!     {"ev":"message","room":"lobby",...}           everything else
+//! ```text
+//! {"id":1,"cmd":"join","room":"lobby"}          a request
+//! {"re":1,"ok":{"room":"lobby",...}}            its one reply
+//! {"re":1,"err":{"code":"banned","text":"..."}} or this
+//! {"ev":"message","room":"lobby",...}           everything else
+//! ```
 //!
 //! Names of rooms carry no `#`, times are RFC 3339 in UTC, unknown fields are ignored. What a field
 //! may be left out for means: not there, empty, or `false`.

@@ -2,27 +2,29 @@
 //!
 //! What `ok` holds, by command:
 //!
-//!     hello                  server, version, name
-//!     nick, login, register  user[, token][, rooms: the names of the rooms that are entered again]
-//!     join                   room, topic (empty: none), members: names, seq, messages
-//!     leave                  room
-//!     say                    seq, ts
-//!     msg                    to, ts, kept: it waits for the reader's next login
-//!     history                room, messages[, more]
-//!     search                 query, messages[, more]
-//!     list                   users: [{user, status[, text][, guest]}][, more]
-//!     who                    room, members: [{user, operator, status[, text]}][, more]
-//!     rooms                  rooms: [{room, topic, members: a number, access}][, more]
-//!     whois                  user, guest, online[, status[, text], rooms, since, secure]
-//!     status                 status[, text]
-//!     topic                  room, topic
-//!     invite, kick           room, user
-//!     ban, unban             room, user, banned
-//!     op, deop               room, user, operator
-//!     room                   room, access
-//!     block, unblock         user, blocked
-//!     help                   commands: [{cmd, arguments, text}], as text mode has them
-//!     passwd, ping, quit     nothing
+//! ```text
+//! hello                  server, version, name
+//! nick, login, register  user[, token][, rooms: the names of the rooms that are entered again]
+//! join                   room, topic (empty: none), members: names, seq, messages
+//! leave                  room
+//! say                    seq, ts
+//! msg                    to, ts, kept: it waits for the reader's next login
+//! history                room, messages[, more]
+//! search                 query, messages[, more]
+//! list                   users: [{user, status[, text][, guest]}][, more]
+//! who                    room, members: [{user, operator, status[, text]}][, more]
+//! rooms                  rooms: [{room, topic, members: a number, access}][, more]
+//! whois                  user, guest, online[, status[, text], rooms, since, secure]
+//! status                 status[, text]
+//! topic                  room, topic
+//! invite, kick           room, user
+//! ban, unban             room, user, banned
+//! op, deop               room, user, operator
+//! room                   room, access
+//! block, unblock         user, blocked
+//! help                   commands: [{cmd, arguments, text}], as text mode has them
+//! passwd, ping, quit     nothing
+//! ```
 //!
 //! `messages` are the same objects as the events, oldest first.
 

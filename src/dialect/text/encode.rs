@@ -131,7 +131,17 @@ impl Lines<'_> {
                 self.notice(format_args!("{room} is now {}, by {}", pages::access(*access), clean(by)));
             }
             // Written by the caller, which knows that they are not about a room's members.
-            _ => {}
+            Event::Answer(..)
+            | Event::Banner { .. }
+            | Event::Entered(_)
+            | Event::Error(_)
+            | Event::Exited { .. }
+            | Event::Message { .. }
+            | Event::Motd { .. }
+            | Event::PrivateReceived { .. }
+            | Event::PrivateSent { .. }
+            | Event::Prompt(_)
+            | Event::Shutdown { .. } => {}
         }
     }
 
