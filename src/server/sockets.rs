@@ -1,0 +1,99 @@
+//! The engine's view of the world, on mio: sockets by slot, and the lanes.
+
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use crate::engine::io::{Io, Read, Write};
+use crate::hub::job::Job;
+use crate::work::Lanes;
+
+/// Sockets of connections by slot; the slot's token is its number behind [`FIRST_TOKEN`].
+#[derive(Debug, Default)]
+pub struct Sockets {
+    slots: Vec<Option<TcpStream>>,
+}
+
+/// Sockets and lanes together, as the engine wants them.
+pub struct World<'a> {
+    pub sockets: &'a mut Sockets,
+    pub registry: &'a Registry,
+    pub lanes: &'a Lanes,
+}
+
+impl Sockets {
+    /// Registered once, for both directions, edge-triggered.
+    pub fn insert(&mut self, slot: u32, mut socket: TcpStream, registry: &Registry) -> io::Result<()> {
+        let index = slot as usize;
+        registry.register(&mut socket, token(slot), Interest::READABLE | Interest::WRITABLE)?;
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, || None);
+        }
+        assert!(self.slots[index].is_none(), "a slot has one tenant");
+        self.slots[index] = Some(socket);
+        Ok(())
+    }
+
+    fn get(&mut self, slot: u32) -> &mut TcpStream {
+        self.slots[slot as usize].as_mut().expect("the engine closes a socket once")
+    }
+}
+
+impl Io for World<'_> {
+    fn read(&mut self, slot: u32, buffer: &mut [u8]) -> Read {
+        loop {
+            match self.sockets.get(slot).read(buffer) {
+                Ok(0) => return Read::Eof,
+                Ok(count) => return Read::Bytes(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Read::WouldBlock,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Read::Failed,
+            }
+        }
+    }
+
+    fn write(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Write {
+        loop {
+            let socket = self.sockets.get(slot);
+            let written = match slices {
+                [one] => socket.write(one),
+                many => socket.write_vectored(many),
+            };
+            match written {
+                Ok(count) => return Write::Bytes(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Write::WouldBlock,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Write::Failed,
+            }
+        }
+    }
+
+    fn shut(&mut self, slot: u32) {
+        // It fails if the peer is gone already, which the next read tells.
+        let _ = self.sockets.get(slot).shutdown(Shutdown::Write);
+    }
+
+    fn close(&mut self, slot: u32) {
+        let mut socket = self.sockets.slots[slot as usize].take().expect("a socket is closed once");
+        // It fails only for a socket that is not registered; dropping closes it either way.
+        let _ = self.registry.deregister(&mut socket);
+    }
+
+    fn submit(&mut self, job: Job) {
+        self.lanes.submit(job);
+    }
+}
+
+pub fn token(slot: u32) -> Token {
+    Token(slot as usize + FIRST_TOKEN)
+}
+
+/// The slot of a token, unless it is a listener's or the waker's.
+pub fn slot(token: Token) -> Option<u32> {
+    token.0.checked_sub(FIRST_TOKEN).and_then(|slot| u32::try_from(slot).ok())
+}
+
+/// Tokens below belong to listeners and the waker.
+pub const FIRST_TOKEN: usize = 1024;

@@ -1,0 +1,56 @@
+//! Why the server did not start, or did not go on.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use crate::config::error::ConfigError;
+use crate::server::certificate::CertificateError;
+use crate::server::data_dir::DataDirError;
+use crate::server::log::LogError;
+use crate::store::OpenError;
+
+#[derive(Debug)]
+pub enum StartError {
+    Certificate(CertificateError),
+    Config(ConfigError),
+    Data(DataDirError),
+    Listen { address: SocketAddr, error: io::Error },
+    Log(LogError),
+    Store(OpenError),
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Certificate(error) => error.fmt(f),
+            StartError::Config(error) => error.fmt(f),
+            StartError::Data(error) => error.fmt(f),
+            StartError::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            StartError::Log(error) => error.fmt(f),
+            StartError::Store(error) => error.fmt(f),
+            StartError::System(error) => write!(f, "the system refuses: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+macro_rules! from {
+    ($($variant:ident($error:ty)),*) => {$(
+        impl From<$error> for StartError {
+            fn from(error: $error) -> StartError {
+                StartError::$variant(error)
+            }
+        }
+    )*};
+}
+
+from!(
+    Certificate(CertificateError),
+    Config(ConfigError),
+    Data(DataDirError),
+    Log(LogError),
+    Store(OpenError)
+);
