@@ -8,7 +8,7 @@ use crate::harness::wire::Wire;
 
 const SMALL_QUEUES: [&str; 4] = [
     "limits.send_queue_soft = 65536",
-    "limits.send_queue_hard = 262144",
+    "limits.send_queue_hard = 1048576",
     "limits.messages_per_second = 0",
     "limits.commands_per_second = 0",
 ];
@@ -96,7 +96,7 @@ fn a_long_answer_is_drained_at_the_readers_pace() {
         alice.send(&text);
     }
     alice.sync();
-    // Two megabytes an answer, four times; the queue takes a quarter of a megabyte.
+    // Two megabytes an answer, four times; the queue takes half of one.
     for _ in 0..4 {
         alice.send("/history 500");
     }

@@ -32,4 +32,5 @@ mod shutdown;
 mod sniffing;
 mod status;
 mod talk;
+mod tidy;
 mod tls_dialects;
