@@ -147,3 +147,19 @@ fn history_survives_a_restart_and_search_too() {
     );
     scene.shows("alice", "/search kettle", "remember");
 }
+
+#[test]
+fn without_a_log_people_still_talk() {
+    let server = Server::with(&["history.enabled = false"]);
+    let mut scene = server.room_of("lobby", &["alice", "bob"]);
+    scene.play(
+        "
+        alice > gone in a moment
+        bob < [HH:MM] #lobby <alice> gone in a moment
+        bob > /join lobby
+        bob < *** you are in #lobby
+        bob < *** history of #lobby
+        bob < *** end of history
+        ",
+    );
+}

@@ -185,6 +185,29 @@ fn who_chooses_no_name_in_time_is_closed_and_who_has_one_stays() {
 }
 
 #[test]
+fn a_line_that_was_begun_must_end_and_silence_between_lines_is_no_fault() {
+    let server = Server::with(&["limits.idle_timeout = \"1s\""]);
+    let mut scene = server.scene();
+    scene.guests(&["alice", "bob"]);
+    scene.person("bob").wire.send(b"half a li");
+    let said = scene.person("bob").wire.rest();
+    assert!(said.iter().all(|line| line.starts_with("!!! ")), "{said:?}");
+    scene.remove("bob");
+    scene.play("alice > /nick lucia\nalice < *** {lucia}");
+}
+
+#[test]
+fn wrong_passwords_are_limited_by_address_also_on_many_connections() {
+    let server = Server::with(&["limits.failed_logins_per_minute = 3"]);
+    server.home.add_user("alice");
+    for _ in 0..3 {
+        server.scene().play("x > /login alice wrong-horse\nx < !!! login-failed: …");
+    }
+    let answer = server.text().ask("/login alice wrong-horse");
+    assert!(!answer[0].starts_with("!!! login-failed: "), "{answer:?}");
+}
+
+#[test]
 fn topics_statuses_and_texts_have_a_bound() {
     let server = Server::start();
     let mut scene = server.room_of("lobby", &["alice", "bob"]);

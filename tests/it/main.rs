@@ -34,3 +34,5 @@ mod status;
 mod talk;
 mod tidy;
 mod tls_dialects;
+#[cfg(unix)]
+mod trouble;

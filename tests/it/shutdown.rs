@@ -4,9 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::home::Home;
 use crate::harness::process::run;
-use crate::harness::server::{Server, launch, ready};
-use crate::harness::text::Text;
-use crate::harness::wire::Wire;
+use crate::harness::server::Server;
 
 #[test]
 fn a_signal_tells_everybody_and_ends_with_status_0() {
@@ -101,8 +99,7 @@ fn a_data_directory_serves_one_server() {
 fn a_killed_server_leaves_no_lock_behind() {
     let mut server = Server::start();
     server.process.kill();
-    let mut process = launch(&server.home);
-    Text::new(Wire::connect(ready(&mut process))).ask("/help");
+    server.restart().text().ask("/help");
 }
 
 #[test]

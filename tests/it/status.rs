@@ -1,5 +1,7 @@
 //! What others see of somebody's presence.
 
+use serde_json::json;
+
 use crate::harness::server::Server;
 
 #[test]
@@ -66,6 +68,21 @@ fn offline_hides_from_everybody_but_oneself() {
     scene.shows("alice", "/list", "alice");
     scene.shows("alice", "/who", "alice");
     scene.shows("alice", "/whois alice", "alice");
+}
+
+#[test]
+fn offline_hides_from_the_member_lists_of_programs() {
+    let server = Server::start();
+    let mut alice = server.json_guest("alice");
+    alice.join("lobby");
+    alice.ok(json!({"cmd": "status", "status": "offline"}));
+    let mut bob = server.json_guest("bob");
+    assert_eq!(bob.join("lobby")["members"], json!(["bob"]));
+    assert_eq!(alice.join("lobby")["members"], json!(["alice", "bob"]));
+    for command in ["list", "who"] {
+        let answer = bob.ok(json!({"cmd": command, "room": "lobby"})).to_string();
+        assert!(answer.contains("bob") && !answer.contains("alice"), "{command}: {answer}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ARROWS: [(&str, &[&str]); 13] = [
     ("bin", &["config", "server", "tui"]),
     ("client", &["dialect", "e2e"]),
-    ("config", &[]),
+    ("config", &["hub::settings"]),
     ("conn", &["dialect"]),
     ("dialect", &[]),
     ("e2e", &[]),
@@ -22,11 +22,12 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// What only these may use, for a reason that the architecture page tells.
-const ONLY_IN: [(&str, &[&str]); 6] = [
+const ONLY_IN: [(&str, &[&str]); 7] = [
     ("mio::", &["server", "client/link"]),
     ("rusqlite::", &["store"]),
     ("bcrypt::", &["work"]),
-    ("std::thread", &["work", "server", "client/link", "tui"]),
+    ("thread::Builder", &["work", "server", "client/link", "tui"]),
+    ("thread::spawn", &["work", "server", "client/link", "tui"]),
     ("std::net::Tcp", &["server", "client/link"]),
     ("rcgen::", &["server"]),
 ];

@@ -55,6 +55,17 @@ impl Home {
         command
     }
 
+    /// The same after these shell commands, which may change what the process inherits.
+    #[cfg(unix)]
+    pub fn sottod_after(&self, prelude: &str) -> Command {
+        let plain = self.sottod();
+        let mut command = Command::new("sh");
+        command.current_dir(self.dir.path());
+        command.arg("-c").arg(format!("{prelude}; exec \"$0\" \"$@\"")).arg(plain.get_program());
+        command.args(plain.get_args());
+        command
+    }
+
     /// `sottod` without arguments, in a directory that has no `config.toml` but this home's.
     pub fn bare(&self) -> Command {
         let mut command = sottod();

@@ -1,6 +1,7 @@
 //! A running server on a port of its own.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use super::home::Home;
 use super::json::Json;
@@ -28,7 +29,20 @@ impl Server {
     }
 
     pub fn on(home: Home) -> Server {
-        let mut process = launch(&home);
+        let command = home.sottod();
+        Server::run(home, command)
+    }
+
+    /// After shell commands such as `ulimit -n 64`.
+    #[cfg(unix)]
+    pub fn after(prelude: &str, keys: &[&str]) -> Server {
+        let home = Home::new(keys);
+        let command = home.sottod_after(prelude);
+        Server::run(home, command)
+    }
+
+    fn run(home: Home, mut command: Command) -> Server {
+        let mut process = Process::start(command.args(["--listen", "127.0.0.1:0"]));
         let address = ready(&mut process);
         Server { home, process, address }
     }
@@ -92,11 +106,6 @@ impl Server {
         scene.join(room, guests);
         scene
     }
-}
-
-/// Starts the server without waiting for it.
-pub fn launch(home: &Home) -> Process {
-    Process::start(home.sottod().args(["--listen", "127.0.0.1:0"]))
 }
 
 /// Waits for the line that tells where it listens.
