@@ -167,7 +167,7 @@ fn limits_per_address_do_not_count_for_loopback_by_default() {
 
 #[test]
 fn who_chooses_no_name_in_time_is_closed_and_who_has_one_stays() {
-    let server = Server::with(&["limits.login_timeout = \"1s\""]);
+    let server = Server::with(&["limits.login_timeout = \"2s\""]);
     let mut alice = server.text();
     alice.ask("/nick alice");
     let mut program = server.json();
