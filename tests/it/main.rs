@@ -1,0 +1,38 @@
+//! Black-box tests: the real `sottod` on loopback, through real sockets, plain and TLS.
+//!
+//! What is right stands in the interface's description, not in the code: a test types what a user
+//! types and compares what a user sees. Every test has a server, a port and a directory of its own.
+
+mod harness;
+
+mod accounts;
+mod backpressure;
+mod bad_input;
+mod config;
+mod durability;
+#[cfg(unix)]
+mod files;
+mod help;
+mod history;
+mod json_log;
+mod json_requests;
+mod json_talk;
+mod limits;
+mod moderation;
+mod names;
+mod operator;
+mod passwords;
+mod private;
+#[cfg(unix)]
+mod reload;
+mod rooms;
+mod sanitise;
+#[cfg(unix)]
+mod shutdown;
+mod sniffing;
+mod status;
+mod talk;
+mod tidy;
+mod tls_dialects;
+#[cfg(unix)]
+mod trouble;
