@@ -179,7 +179,7 @@ fn sweep_keys(conn: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
     Ok(gone > 0)
 }
 
-/// Rows removed, or looked at, in one piece: some milliseconds.
-pub(super) const ROWS_PER_STEP: u32 = 512;
+/// Rows removed, or looked at, in one piece: about a millisecond.
+pub(super) const ROWS_PER_STEP: u32 = 128;
 /// Rooms looked at in one piece; most have nothing to remove.
 const ROOMS_PER_STEP: u32 = 256;
