@@ -187,15 +187,15 @@ impl Hub {
     }
 }
 
-/// Commands whose effect others would see before the messages that were typed first.
+/// Whatever is asked after a message sees, and is seen, after it; only messages overtake commits.
 fn comes_after_own_messages(command: &Command<'_>) -> bool {
-    matches!(
+    !matches!(
         command,
-        Command::Ban { .. }
-            | Command::Kick { .. }
-            | Command::Leave { .. }
-            | Command::Nick { .. }
-            | Command::Quit { .. }
+        Command::Hello { .. }
+            | Command::Msg { .. }
+            | Command::Ping
+            | Command::Say { .. }
+            | Command::Secret { .. }
     )
 }
 

@@ -31,7 +31,7 @@ mod sessions;
 mod tests;
 
 use std::fmt;
-use std::fs::{File, TryLockError};
+
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
@@ -41,14 +41,13 @@ use crate::store::logs::Logs;
 use crate::store::maintain::Sweep;
 use crate::store::operator::NewsCursor;
 
-/// The database of one data directory. At most one exists for a directory, in all processes.
+/// The database of one data directory. The caller sees to it that there is one for a directory, in all
+/// processes: the server holds the directory's lock.
 pub struct Store {
     conn: Connection,
     logs: Logs,
     news: NewsCursor,
     sweep: Option<Sweep>,
-    /// Held for its lock.
-    _lock: File,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,10 +69,6 @@ pub enum Durability {
 /// Why the database could not be opened; the sentence is for the operator.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// Another server has this data directory.
-    InUse {
-        path: PathBuf,
-    },
     /// A newer version of the program wrote it.
     Newer {
         path: PathBuf,
@@ -100,13 +95,12 @@ impl Store {
     ///
     /// Reads rooms and accounts, never messages, so that a large history does not delay the start.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<(Store, Kept), OpenError> {
-        let lock = lock(dir)?;
         let mut conn = schema::open(dir, options.durability)?;
         let path = schema::path(dir);
         schema::create_guest_tables(&conn).map_err(|error| OpenError::storage(&path, &error))?;
         let (kept, logs, news) =
             schema::load(&mut conn).map_err(|error| OpenError::storage(&path, &error))?;
-        Ok((Store { conn, logs, news, sweep: Some(Sweep::DROPPED), _lock: lock }, kept))
+        Ok((Store { conn, logs, news, sweep: Some(Sweep::DROPPED) }, kept))
     }
 
     /// Does the jobs in order and in one transaction; afterwards `jobs` is empty, and `replies` has one
@@ -301,9 +295,6 @@ impl OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenError::InUse { path } => {
-                write!(f, "{}: another sottod is running with this data directory", path.display())
-            }
             OpenError::Newer { path, found, known } => write!(
                 f,
                 "{}: written by a newer sottod (format {found}, this one knows up to {known}); use that one",
@@ -315,17 +306,6 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
-
-/// Positions are counted in memory, so a second server on the same database would be a disaster.
-fn lock(dir: &Path) -> Result<File, OpenError> {
-    let path = dir.join(LOCK_FILE);
-    let file = schema::private_file(&path).map_err(|error| OpenError::storage(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path }),
-        Err(TryLockError::Error(error)) => Err(OpenError::storage(&path, &error)),
-    }
-}
 
 /// Whether a job needs the write lock; `lag`: there are messages to index before a search.
 fn writes(job: &StoreJob, lag: bool) -> bool {
@@ -368,6 +348,3 @@ fn failure(error: &rusqlite::Error) -> StoreFailure {
     };
     if full { StoreFailure::Full } else { StoreFailure::Other(error.to_string()) }
 }
-
-/// Locked while a server runs; its content means nothing.
-const LOCK_FILE: &str = "sottod.lock";

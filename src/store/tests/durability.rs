@@ -29,15 +29,6 @@ fn what_was_answered_survives_the_end_of_the_process() {
 }
 
 #[test]
-fn only_one_server_has_a_directory() {
-    let mut bench = Bench::new();
-    let path = bench.dir.path().join(LOCK_FILE);
-    let second = Store::open(bench.dir.path(), StoreOptions::default()).err();
-    assert_eq!(second, Some(OpenError::InUse { path }));
-    bench.restart();
-}
-
-#[test]
 fn a_newer_database_is_left_alone() {
     let mut bench = Bench::new();
     bench.store = None;
@@ -86,7 +77,7 @@ fn nobody_else_may_read_the_files() {
         assert_eq!(mode & 0o777, 0o600, "{:?}", file.file_name());
         names += 1;
     }
-    assert_eq!(names, 4, "database, write-ahead log, shared memory, lock");
+    assert_eq!(names, 3, "database, write-ahead log, shared memory");
 }
 
 proptest! {

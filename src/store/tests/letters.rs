@@ -7,7 +7,9 @@ fn letters_wait_in_order_until_they_are_delivered() {
     let (ann, bob) = (bench.account("ann"), bench.account("bob"));
     for (to, text) in [(ann, "one"), (bob, "other"), (ann, "two")] {
         let reply = post(&mut bench, to, text);
-        assert!(matches!(reply, StoreReply::Posted { origin: ORIGIN, at: NOW, to: posted } if posted == to));
+        assert!(
+            matches!(reply, StoreReply::Posted { origin: ORIGIN, at: NOW, to: posted, .. } if posted == to)
+        );
     }
     bench.restart();
     let (letters, more) = wait(&mut bench, ann, 0);
@@ -55,7 +57,7 @@ fn a_page_of_letters_is_cut_at_its_bytes() {
 fn a_letter_to_nobody_fails() {
     let mut bench = Bench::new();
     let reply = post(&mut bench, AccountId(5), "hello?");
-    assert!(matches!(reply, StoreReply::Failed { job: FailedJob::Request { .. }, .. }), "{reply:?}");
+    assert!(matches!(reply, StoreReply::Failed { job: FailedJob::Append { .. }, .. }), "{reply:?}");
 }
 
 #[test]
