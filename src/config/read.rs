@@ -401,7 +401,7 @@ fn edits(one: &str, other: &str) -> usize {
 const TOP_LEVEL: &str = "";
 /// Two slips are a typing mistake; three are another word.
 const EDITS_MAX: usize = 2;
-/// Of a short word, two changed letters leave nothing.
-const LETTERS_PER_EDIT: usize = 3;
+/// With every second letter changed, nothing is left of a word.
+const LETTERS_PER_EDIT: usize = 2;
 const PATH_EXAMPLE: &str = "give a path in quotes";
 const SIZE_EXAMPLES: &str = "give a number of bytes, or a text such as \"10MiB\"";

@@ -227,7 +227,8 @@ fn mistakes_are_told_with_file_line_and_key_and_what_would_be_right() {
         ),
         (
             "[accounts]\nregistration = 'yes'",
-            "config.toml:2: accounts.registration: \"yes\" is no choice: give \"open\" or \"invite\" or \"closed\"",
+            "config.toml:2: accounts.registration: \"yes\" is no choice: \
+             give \"open\" or \"invite\" or \"closed\"",
         ),
         (
             "[accounts]\nguests = 'true'",
