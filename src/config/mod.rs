@@ -285,6 +285,11 @@ impl Default for Log {
     }
 }
 
+/// `ADDRESS:PORT` as on the command line; the error says what would be right.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    value::address(text)
+}
+
 fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 24 * 60 * 60)
 }

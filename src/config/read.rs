@@ -92,7 +92,9 @@ impl<'a> Reader<'a> {
         let here = self.asked.iter().filter(|&&(home, _)| home == section).map(|&(_, key)| key);
         let sections = self.sections.iter().map(|&(home, _)| home).filter(|_| section == TOP_LEVEL);
         match here.chain(sections).map(|known| (edits(name, known), known)).min() {
-            Some((distance, known)) if distance <= EDITS_MAX => format!("unknown key; did you mean {known}?"),
+            Some((distance, known)) if distance <= EDITS_MAX.min(name.len() / LETTERS_PER_EDIT) => {
+                format!("unknown key; did you mean {known}?")
+            }
             _ => String::from("unknown key; config.toml.example lists all there are"),
         }
     }
@@ -399,5 +401,7 @@ fn edits(one: &str, other: &str) -> usize {
 const TOP_LEVEL: &str = "";
 /// Two slips are a typing mistake; three are another word.
 const EDITS_MAX: usize = 2;
+/// With every second letter changed, nothing is left of a word.
+const LETTERS_PER_EDIT: usize = 2;
 const PATH_EXAMPLE: &str = "give a path in quotes";
 const SIZE_EXAMPLES: &str = "give a number of bytes, or a text such as \"10MiB\"";

@@ -203,6 +203,7 @@ fn mistakes_are_told_with_file_line_and_key_and_what_would_be_right() {
             "config.toml:1: banner_delay: \"5\" is no time: give a text such as \"250ms\", \"30s\" or \"7d\"",
         ),
         ("mtod = ''", "config.toml:1: mtod: unknown key; did you mean motd?"),
+        ("foo = 1", "config.toml:1: foo: unknown key; config.toml.example lists all there are"),
         ("[limit]\nx = 1", "config.toml:1: limit: unknown key; did you mean limits?"),
         (
             "[log]\n\nverbosity = 3",
@@ -226,7 +227,8 @@ fn mistakes_are_told_with_file_line_and_key_and_what_would_be_right() {
         ),
         (
             "[accounts]\nregistration = 'yes'",
-            "config.toml:2: accounts.registration: \"yes\" is no choice: give \"open\" or \"invite\" or \"closed\"",
+            "config.toml:2: accounts.registration: \"yes\" is no choice: \
+             give \"open\" or \"invite\" or \"closed\"",
         ),
         (
             "[accounts]\nguests = 'true'",

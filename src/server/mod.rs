@@ -1,6 +1,7 @@
 //! The server process around the engine: start, stop, listeners, signals, the mio poll.
 
 pub mod certificate;
+pub mod command;
 pub mod data_dir;
 mod listeners;
 pub mod log;
