@@ -58,6 +58,11 @@ impl SessionSet {
         SessionSet { me, peer, sessions: Vec::new() }
     }
 
+    /// The peer's device.
+    pub fn peer(&self) -> Address {
+        self.peer
+    }
+
     /// Adds a session we have started; it is the one that sends from now on.
     pub fn add(&mut self, session: Session) -> Result<(), Error> {
         if !session.connects(self.me, self.peer) {

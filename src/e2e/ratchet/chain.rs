@@ -68,7 +68,7 @@ impl MessageKey {
         MessageKey(key)
     }
 
-    pub(super) fn bytes(&self) -> &[u8; 32] {
+    pub fn bytes(&self) -> &[u8; 32] {
         self.0.bytes()
     }
 
@@ -84,7 +84,7 @@ impl MessageKey {
 
     /// K, the key GCM gets. The nonce is not derived with it but random: a state that was rolled
     /// back makes a message key twice, and then key and nonce must not repeat together.
-    pub(in crate::e2e) fn cipher_key(&self) -> Key {
+    fn cipher_key(&self) -> Key {
         kdf::derive(&kdf::ZERO_SALT, &[self.0.bytes()], &[LABEL])
     }
 }
