@@ -1,0 +1,303 @@
+//! Sealed files: STREAM (Hoang, Reyhanitabar, Rogaway, Vizár 2015) over AES-256-GCM, chunk by chunk.
+//!
+//! ```text
+//! blob    "SVF1" || chunk_log2 u8 || prefix 7 || commitment 32, then chunks, each with its tag
+//! okm     HKDF(0*32, key, "Sottovoce_File_v1", 64) = file key || commitment
+//! nonce   prefix 7 || index u32 || last u8          additional data: the 44 bytes of the header
+//! ```
+//!
+//! Only the final chunk has `last` = 1, so a cut file does not open. GCM does not commit to its key;
+//! the commitment does. What is sealed is the file with zeros appended up to [`padded_file_bytes`];
+//! its true size goes into the message.
+//!
+//! A [`Sealer`] remembers a digest of each chunk it has encrypted, since encrypting another content
+//! at the same index would use a nonce twice. To go on after a restart, store each digest *before*
+//! its chunk is sent, and give them all to [`Sealer::resume`].
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::ZeroizeOnDrop;
+
+use crate::e2e::aead::{self, NONCE_BYTES, TAG_BYTES};
+use crate::e2e::error::Error;
+use crate::e2e::kdf;
+use crate::e2e::key::Key;
+use crate::e2e::padding;
+
+/// The key of one upload: fresh for each, sent in the message.
+#[derive(ZeroizeOnDrop)]
+pub struct FileKey(Key);
+
+impl FileKey {
+    pub fn generate(rng: &mut impl CryptoRng) -> FileKey {
+        FileKey(Key::random(rng))
+    }
+
+    pub fn from_bytes(bytes: &[u8; 32]) -> FileKey {
+        FileKey(Key::copied_from(bytes))
+    }
+
+    /// The key itself, to be sealed into a message; the call stands out.
+    pub fn reveal(&self) -> &[u8; 32] {
+        self.0.bytes()
+    }
+
+    pub fn duplicate(&self) -> FileKey {
+        FileKey(self.0.duplicate())
+    }
+
+    /// The key of the cipher, and the commitment.
+    fn derive(&self) -> (Key, [u8; 32]) {
+        let (key, commitment) = kdf::derive_two(&kdf::ZERO_SALT, &[self.0.bytes()], &[LABEL]);
+        (key, *commitment.bytes())
+    }
+}
+
+impl ConstantTimeEq for FileKey {
+    fn ct_eq(&self, other: &FileKey) -> subtle::Choice {
+        self.0.ct_eq(&other.0)
+    }
+}
+
+impl fmt::Debug for FileKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FileKey(_) = self;
+        f.write_str("FileKey(..)")
+    }
+}
+
+/// How a content of some length is cut: the same on both sides, so chunks can be asked for by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    chunk_log2: u8,
+    length: u64,
+    /// Invariant: at least 1; all chunks before the last are full.
+    chunks: u32,
+}
+
+impl Layout {
+    /// The layout of a content of `length` bytes, padding included.
+    pub fn new(length: u64) -> Result<Layout, Error> {
+        Layout::with_chunks(length, CHUNK_LOG2)
+    }
+
+    /// The same with chunks of another size.
+    pub fn with_chunks(length: u64, chunk_log2: u8) -> Result<Layout, Error> {
+        if !(CHUNK_LOG2_MIN..=CHUNK_LOG2_MAX).contains(&chunk_log2) {
+            return Err(Error::Malformed);
+        }
+        let chunks = length.div_ceil(1 << chunk_log2).max(1);
+        let chunks = u32::try_from(chunks).map_err(|_| Error::TooLong)?;
+        Ok(Layout { chunk_log2, length, chunks })
+    }
+
+    pub fn chunks(&self) -> u32 {
+        self.chunks
+    }
+
+    /// The length of a chunk's content.
+    pub fn chunk_bytes(&self, index: u32) -> Result<usize, Error> {
+        let size = 1 << self.chunk_log2;
+        match u64::from(index) {
+            index if index + 1 < u64::from(self.chunks) => Ok(size as usize),
+            index if index + 1 == u64::from(self.chunks) => Ok((self.length - index * size) as usize),
+            _ => Err(Error::Malformed),
+        }
+    }
+
+    /// Where a sealed chunk stands in the blob.
+    pub fn offset(&self, index: u32) -> u64 {
+        HEADER_BYTES as u64 + u64::from(index) * ((1 << self.chunk_log2) + TAG_BYTES as u64)
+    }
+
+    /// The length of the blob.
+    pub fn blob_bytes(&self) -> u64 {
+        HEADER_BYTES as u64 + self.length + u64::from(self.chunks) * TAG_BYTES as u64
+    }
+
+    fn is_last(&self, index: u32) -> bool {
+        index + 1 == self.chunks
+    }
+}
+
+/// Encrypts a file, each chunk of it to one content only.
+#[derive(ZeroizeOnDrop)]
+pub struct Sealer {
+    cipher: StreamCipher,
+    #[zeroize(skip)]
+    layout: Layout,
+    /// Invariant: the digest of each chunk content that was ever encrypted with this key and prefix.
+    #[zeroize(skip)]
+    digests: Vec<ChunkDigest>,
+}
+
+/// SHA-256 of a chunk before encryption; kept sealed, since it tells what is in the file.
+pub type ChunkDigest = [u8; 32];
+
+impl Sealer {
+    /// Starts an upload with a fresh key.
+    pub fn new(key: &FileKey, layout: Layout, rng: &mut impl CryptoRng) -> Sealer {
+        let mut prefix = [0; PREFIX_BYTES];
+        rng.fill_bytes(&mut prefix);
+        Sealer::resume(key, layout, prefix, Vec::new())
+    }
+
+    /// Goes on with an upload. `digests` must be those of all chunks encrypted so far, sent or not.
+    pub fn resume(
+        key: &FileKey,
+        layout: Layout,
+        prefix: [u8; PREFIX_BYTES],
+        digests: Vec<ChunkDigest>,
+    ) -> Sealer {
+        let cipher = StreamCipher::new(key, layout.chunk_log2, prefix);
+        Sealer { cipher, layout, digests }
+    }
+
+    pub fn header(&self) -> &[u8; HEADER_BYTES] {
+        &self.cipher.header
+    }
+
+    pub fn prefix(&self) -> [u8; PREFIX_BYTES] {
+        self.cipher.prefix()
+    }
+
+    /// The digests so far; the last is of the chunk sealed last.
+    pub fn digests(&self) -> &[ChunkDigest] {
+        &self.digests
+    }
+
+    /// Encrypts a chunk where it stands and appends its tag.
+    ///
+    /// Chunks come in order; an earlier one may come again, for a transmission that failed, and must
+    /// be as it was: [`Error::Changed`] means that the upload must begin anew with another key.
+    pub fn seal(&mut self, index: u32, chunk: &mut Vec<u8>) -> Result<(), Error> {
+        if chunk.len() != self.layout.chunk_bytes(index)? {
+            return Err(Error::Changed);
+        }
+        let digest: ChunkDigest = Sha256::digest(&*chunk).into();
+        match self.digests.get(index as usize) {
+            Some(before) if !bool::from(before.ct_eq(&digest)) => return Err(Error::Changed),
+            Some(_) => {}
+            None if index as usize == self.digests.len() => self.digests.push(digest),
+            None => return Err(Error::Malformed),
+        }
+        let nonce = self.cipher.nonce(index, self.layout.is_last(index));
+        aead::seal_tail(&self.cipher.key, &nonce, &self.cipher.header, chunk, 0);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sealer { cipher: _, layout, digests } = self;
+        write!(f, "Sealer({} of {} chunks)", digests.len(), layout.chunks)
+    }
+}
+
+/// Decrypts the chunks of a blob, each by itself and in any order.
+#[derive(ZeroizeOnDrop)]
+pub struct Opener {
+    cipher: StreamCipher,
+    #[zeroize(skip)]
+    layout: Layout,
+}
+
+impl Opener {
+    /// Reads the header of a blob and checks that it belongs to this key. `length` is that of the
+    /// padded content, from the message; check it against your limit before you ask for anything.
+    pub fn new(key: &FileKey, header: &[u8; HEADER_BYTES], length: u64) -> Result<Opener, Error> {
+        let (magic, rest) = header.split_at(MAGIC.len());
+        if magic != MAGIC {
+            return Err(Error::Version);
+        }
+        let layout = Layout::with_chunks(length, rest[0])?;
+        let (prefix, commitment) = rest[1..].split_first_chunk().ok_or(Error::Malformed)?;
+        let cipher = StreamCipher::new(key, layout.chunk_log2, *prefix);
+        let (_, expected) = cipher.header.split_at(HEADER_BYTES - 32);
+        if !bool::from(expected.ct_eq(commitment)) {
+            return Err(Error::Auth);
+        }
+        Ok(Opener { cipher, layout })
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Decrypts a chunk where it stands and cuts its tag off. The buffer holds no plaintext if it
+    /// fails.
+    pub fn open(&self, index: u32, chunk: &mut Vec<u8>) -> Result<(), Error> {
+        if chunk.len() != self.layout.chunk_bytes(index)? + TAG_BYTES {
+            return Err(Error::Malformed);
+        }
+        let nonce = self.cipher.nonce(index, self.layout.is_last(index));
+        aead::open_in_place(&self.cipher.key, &nonce, &self.cipher.header, chunk)
+    }
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Opener { cipher: _, layout } = self;
+        write!(f, "Opener({} chunks)", layout.chunks)
+    }
+}
+
+/// The length of a file of `size` bytes after zeros were appended. No mark is needed, because the
+/// message carries the size; an empty file looks like one of a few bytes.
+pub fn padded_file_bytes(size: u64) -> u64 {
+    padding::rounded(size.max(1))
+}
+
+#[derive(ZeroizeOnDrop)]
+struct StreamCipher {
+    key: Key,
+    #[zeroize(skip)]
+    header: [u8; HEADER_BYTES],
+}
+
+impl StreamCipher {
+    fn new(key: &FileKey, chunk_log2: u8, prefix: [u8; PREFIX_BYTES]) -> StreamCipher {
+        let (key, commitment) = key.derive();
+        let mut header = [0; HEADER_BYTES];
+        header[..4].copy_from_slice(MAGIC);
+        header[4] = chunk_log2;
+        header[5..12].copy_from_slice(&prefix);
+        header[12..].copy_from_slice(&commitment);
+        StreamCipher { key, header }
+    }
+
+    fn prefix(&self) -> [u8; PREFIX_BYTES] {
+        std::array::from_fn(|at| self.header[5 + at])
+    }
+
+    fn nonce(&self, index: u32, last: bool) -> [u8; NONCE_BYTES] {
+        let mut nonce = [0; NONCE_BYTES];
+        nonce[..7].copy_from_slice(&self.header[5..12]);
+        nonce[7..11].copy_from_slice(&index.to_be_bytes());
+        nonce[11] = u8::from(last);
+        nonce
+    }
+}
+
+const LABEL: &[u8] = b"Sottovoce_File_v1";
+const MAGIC: &[u8; 4] = b"SVF1";
+pub const PREFIX_BYTES: usize = 7;
+pub const HEADER_BYTES: usize = 4 + 1 + PREFIX_BYTES + 32;
+
+/// Chunks of 64 KiB: one is read, encrypted and sent at a time, and a broken transfer repeats one.
+pub const CHUNK_LOG2: u8 = 16;
+
+/// Smaller chunks would be mostly tags.
+pub const CHUNK_LOG2_MIN: u8 = 8;
+
+/// Larger ones would be the sender's choice of how much memory we take.
+pub const CHUNK_LOG2_MAX: u8 = 16;
+
+const _: () = assert!(HEADER_BYTES == 44 && PREFIX_BYTES + 4 + 1 == NONCE_BYTES);
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+//! Which first messages were accepted, so that none starts a second session.
+//!
+//! A one-time prekey protects against that by being deleted (X3DH §4.2); a first message without one
+//! could be replayed for as long as the signed prekey's private half exists. So the ephemeral key of
+//! each is remembered exactly as long.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::e2e::dh::DhPublic;
+use crate::e2e::error::Error;
+use crate::e2e::wire::{Reader, Writer};
+use zeroize::Zeroizing;
+
+/// Stands for one X3DH: SHA-256 of its ephemeral key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BaseId(pub [u8; 32]);
+
+impl BaseId {
+    pub(super) fn of(ephemeral: &DhPublic) -> BaseId {
+        BaseId(Sha256::digest(ephemeral.0).into())
+    }
+}
+
+/// The ephemeral keys of accepted first messages, of all peers together.
+#[derive(Debug, Default)]
+pub struct SeenBases {
+    /// Invariant: at most [`SEEN_BASES_MAX`]. The value is the signed prekey each was made for.
+    bases: BTreeMap<BaseId, u32>,
+}
+
+impl SeenBases {
+    pub fn contains(&self, base: &BaseId) -> bool {
+        self.bases.contains_key(base)
+    }
+
+    /// Whether there is room. A full record refuses new sessions rather than forget an old one.
+    pub fn is_full(&self) -> bool {
+        self.bases.len() >= SEEN_BASES_MAX
+    }
+
+    /// Records one; false if there is no room.
+    pub fn insert(&mut self, base: BaseId, signed_id: u32) -> bool {
+        let room = !self.is_full();
+        if room {
+            self.bases.insert(base, signed_id);
+        }
+        room
+    }
+
+    /// Forgets those whose signed prekey is gone: they fail with `UnknownPrekey` from now on.
+    pub fn retain_prekeys(&mut self, exists: impl Fn(u32) -> bool) {
+        self.bases.retain(|_, signed_id| exists(*signed_id));
+    }
+
+    pub fn len(&self) -> usize {
+        self.bases.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bases.is_empty()
+    }
+
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Writer::with_capacity(1 + self.bases.len() * ENTRY_BYTES);
+        out.u8(FORMAT);
+        for (base, signed_id) in &self.bases {
+            out.bytes(&base.0);
+            out.u32(*signed_id);
+        }
+        out.finish()
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<SeenBases, Error> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != FORMAT {
+            return Err(Error::Version);
+        }
+        let mut seen = SeenBases::default();
+        while !reader.rest().is_empty() {
+            if !seen.insert(BaseId(*reader.array()?), reader.u32()?) {
+                return Err(Error::Malformed);
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// Sessions that others may start with us within the life of a signed prekey, about five weeks:
+/// one a minute, and 2 MB. Beyond that somebody is flooding us.
+pub const SEEN_BASES_MAX: usize = 50_000;
+
+const FORMAT: u8 = 1;
+const ENTRY_BYTES: usize = 32 + 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(number: usize) -> BaseId {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        BaseId(bytes)
+    }
+
+    #[test]
+    fn a_full_record_forgets_nothing() {
+        let mut seen = SeenBases::default();
+        assert!((0..SEEN_BASES_MAX).all(|number| seen.insert(base(number), 7)));
+        assert!(!seen.insert(base(SEEN_BASES_MAX), 7));
+        assert!(seen.contains(&base(0)) && !seen.contains(&base(SEEN_BASES_MAX)));
+        let stored = seen.to_bytes();
+        assert_eq!(SeenBases::from_bytes(&stored).map(|seen| seen.len()), Ok(SEEN_BASES_MAX));
+        let more = [&stored[..], &[0xff; 36]].concat();
+        assert_eq!(SeenBases::from_bytes(&more).map(|seen| seen.len()), Err(Error::Malformed));
+        seen.retain_prekeys(|id| id != 7);
+        assert!(seen.is_empty());
+    }
+}

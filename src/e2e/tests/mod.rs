@@ -1,0 +1,12 @@
+//! Tests of the whole: vectors of an independent implementation, hostile input, and random histories.
+
+pub mod random;
+
+mod hostile;
+mod pairing;
+mod party;
+mod prekeys;
+mod secrets;
+mod simulation;
+mod store;
+mod vectors;
