@@ -1,0 +1,94 @@
+//! The generator against a stub: what it counts is what happened.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::Outcome;
+use crate::chat::{Chat, Way};
+use crate::figures::{Figure, Report};
+use crate::ledger::Faults;
+use crate::people;
+use crate::scenario::{Stage, cycles, fanout, latency};
+use crate::server::Source;
+use crate::stub::{self, Habit};
+use crate::swarm::Swarm;
+
+#[test]
+fn everything_arrives_from_a_server_that_does_its_work() {
+    assert_eq!(chat_with(Habit::Good).unwrap(), Faults::default());
+}
+
+#[test]
+fn a_lost_message_is_counted() {
+    let faults = chat_with(Habit::Loses).unwrap();
+    assert_eq!(faults.lost, u64::from(MESSAGES) / 10);
+    assert_eq!((faults.reordered, faults.doubled), (0, 0));
+}
+
+#[test]
+fn a_doubled_message_is_counted() {
+    let faults = chat_with(Habit::Repeats).unwrap();
+    assert_eq!(faults.doubled, u64::from(MESSAGES) / 10);
+    assert_eq!((faults.lost, faults.reordered), (0, 0));
+}
+
+#[test]
+fn a_saturated_room_has_a_rate() {
+    let mut stage = stage();
+    let options = fanout::Options { members: 5, history: true, seconds: 0.2, window: 100 };
+    fanout::run(&mut stage, &options).unwrap();
+    assert!(figure(&stage, "deliveries").value > 0.0);
+    assert_eq!(figure(&stage, "lost").value, 0.0);
+}
+
+#[test]
+fn a_steady_room_has_latencies() {
+    let mut stage = stage();
+    let options = latency::Options { members: 5, rate: 200, seconds: 0.3, logins: 2 };
+    latency::run(&mut stage, &options).unwrap();
+    assert!(figure(&stage, "p50").value > 0.0);
+    assert_eq!(figure(&stage, "lost").value, 0.0);
+    assert!(figure(&stage, "logins").value > 0.0);
+}
+
+#[test]
+fn private_messages_are_timed_where_they_arrive() {
+    let mut stage = stage();
+    latency::private(&mut stage, 500, 0.3).unwrap();
+    assert!(figure(&stage, "p99").value > 0.0);
+    assert_eq!(figure(&stage, "lost").value, 0.0);
+}
+
+#[test]
+fn guests_come_and_go() {
+    for join in [false, true] {
+        let mut stage = stage();
+        cycles::run(&mut stage, cycles::Options { tls: false, join, seconds: 0.2 }).unwrap();
+        assert!(figure(&stage, "quit").value > 0.0);
+    }
+}
+
+/// The verdict over a short chat of seven people.
+fn chat_with(habit: Habit) -> Outcome<Faults> {
+    let mut swarm = Swarm::new(stub::start(habit))?;
+    let keys = people::room(&mut swarm, 7, "#talk", |index| format!("s{index:04}"))?;
+    let way = Way::Room { room: "#talk".into(), name: "s0000".into() };
+    let mut chat = Chat::new(&keys, 1, way, 100);
+    chat.steady(&mut swarm, MESSAGES * 2, Duration::from_millis(500), false)?;
+    assert_eq!(chat.sent, [MESSAGES]);
+    Ok(chat.faults())
+}
+
+fn stage() -> Stage {
+    let address: SocketAddr = stub::start(Habit::Good);
+    let source = Source::Running { address, pid: Some(std::process::id()) };
+    // The bare limit is another process of this program, which a test is not.
+    Stage { source, report: Report::new(false), runs: 1, bare: false }
+}
+
+fn figure<'a>(stage: &'a Stage, part: &str) -> &'a Figure {
+    let figures = stage.report.figures.iter().map(|(_, figure)| figure);
+    figures.into_iter().find(|figure| figure.name.contains(part)).expect("the figure was reported")
+}
+
+const MESSAGES: u32 = 100;
