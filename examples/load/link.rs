@@ -14,7 +14,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 pub struct Link {
     pub socket: TcpStream,
@@ -23,13 +23,22 @@ pub struct Link {
 
 impl Link {
     /// Begins to connect; the socket is writable once that is done.
-    pub fn connect(to: SocketAddr, serial: usize, tls: Option<&Arc<ClientConfig>>) -> io::Result<Link> {
+    pub fn connect(
+        to: SocketAddr,
+        serial: usize,
+        tls: Option<&Arc<ClientConfig>>,
+        receive_bytes: Option<usize>,
+    ) -> io::Result<Link> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         // The one who closes last resets: thousands of connections a second must not use up the
         // ports by leaving each in TIME_WAIT.
         socket.set_linger(Some(Duration::ZERO))?;
+        if let Some(bytes) = receive_bytes {
+            // Once the window has been announced it is too late.
+            socket.set_recv_buffer_size(bytes)?;
+        }
         if let Some(source) = source(to, serial) {
             socket.bind(&SocketAddr::new(source, 0).into())?;
         }
@@ -51,11 +60,6 @@ impl Link {
 
     pub fn is_tls(&self) -> bool {
         self.tls.is_some()
-    }
-
-    /// A small receive buffer makes a reader that stops reading be felt by the server soon.
-    pub fn shrink_receive_buffer(&self, bytes: usize) -> io::Result<()> {
-        SockRef::from(&self.socket).set_recv_buffer_size(bytes)
     }
 
     /// Reads what is there; 0 is the end, `WouldBlock` means wait for the next event.

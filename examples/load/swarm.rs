@@ -23,6 +23,7 @@ pub struct Swarm {
     tls: Arc<ClientConfig>,
     to: SocketAddr,
     serial: usize,
+    receive_bytes: Option<usize>,
 }
 
 /// Hears what the connections of a swarm receive.
@@ -62,7 +63,14 @@ impl Swarm {
             tls: tls_config(),
             to,
             serial: 0,
+            receive_bytes: None,
         })
+    }
+
+    /// Connections opened from now on have receive buffers of the smallest size, so that the server
+    /// feels soon when they stop reading; or of the system's choice again.
+    pub fn small_buffers(&mut self, small: bool) {
+        self.receive_bytes = small.then_some(SMALL_RECEIVE_BYTES);
     }
 
     pub fn len(&self) -> usize {
@@ -72,7 +80,7 @@ impl Swarm {
     /// Begins a connection; what is sent meanwhile waits for it.
     pub fn open(&mut self, tls: bool) -> io::Result<usize> {
         self.serial += 1;
-        let link = Link::connect(self.to, self.serial, tls.then_some(&self.tls))?;
+        let link = Link::connect(self.to, self.serial, tls.then_some(&self.tls), self.receive_bytes)?;
         let entry = self.clients.vacant_entry();
         let key = entry.key();
         let client = entry.insert(Client {
@@ -108,10 +116,10 @@ impl Swarm {
     }
 
     /// From now on this connection reads nothing.
-    pub fn deafen(&mut self, key: usize) -> io::Result<()> {
-        let Some(client) = self.clients.get_mut(key) else { return Ok(()) };
-        client.deaf = true;
-        client.link.shrink_receive_buffer(DEAF_RECEIVE_BYTES)
+    pub fn deafen(&mut self, key: usize) {
+        if let Some(client) = self.clients.get_mut(key) {
+            client.deaf = true;
+        }
     }
 
     /// Reads again, starting with all that waits.
@@ -245,5 +253,5 @@ const EVENTS_MAX: usize = 1024;
 const READ_BYTES: usize = 64 * 1024;
 /// A send buffer above this is given back when it is empty.
 const KEPT_BYTES_MAX: usize = 16 * 1024;
-/// The smallest that Linux gives.
-const DEAF_RECEIVE_BYTES: usize = 2304;
+/// Linux doubles it.
+const SMALL_RECEIVE_BYTES: usize = 2048;
