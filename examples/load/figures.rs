@@ -1,5 +1,6 @@
 //! What was measured: a table for people, lines of JSON for programs.
 
+use std::fs;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -85,6 +86,10 @@ impl Report {
 
     /// Everything again, as the table of a README.
     pub fn markdown(&self) {
+        if self.json {
+            return;
+        }
+        println!("\nMeasured on {}.", machine());
         println!("\n| scenario | figure | measured | |\n|---|---|---:|---|");
         for (scenario, figure) in &self.figures {
             println!("| `{scenario}` | {} | {} | {} |", figure.name, figure.shown(), figure.note);
@@ -115,6 +120,16 @@ pub fn progress(text: &str) {
         // A terminal that went away must not stop the measurement.
         let _ = write!(error, "\r\x1b[K{text}").and_then(|()| error.flush());
     }
+}
+
+/// What this was measured on.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, |count| count.get());
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    format!("{cores} cores of {model}, {} {}", std::env::consts::OS, kernel.trim())
 }
 
 fn grouped(number: &str) -> String {

@@ -78,16 +78,18 @@ impl Server {
         let file = home.path().join("config.toml");
         fs::write(&file, configuration(wishes))?;
         let data = wishes.data.clone().unwrap_or_else(|| home.path().join("data"));
+        // It logs as it does by default: a line for each connection has its price.
+        let log = home.path().join("stderr");
         let began = Instant::now();
         let mut child = Command::new(program)
             .arg("--config")
             .arg(&file)
             .arg("--data")
             .arg(data)
-            .args(["--listen", "127.0.0.1:0", "--log-level", "error"])
+            .args(["--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(fs::File::create(&log)?)
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
         let mut output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
@@ -95,7 +97,9 @@ impl Server {
         let address = loop {
             line.clear();
             if output.read_line(&mut line)? == 0 {
-                return Err(format!("the server ended before it listened: {}", child.wait()?).into());
+                let said = fs::read_to_string(&log)?;
+                let status = child.wait()?;
+                return Err(format!("the server ended before it listened, with {status}: {said}").into());
             }
             if let Some((_, address)) = line.trim_end().rsplit_once("listening on ") {
                 break address.parse()?;
