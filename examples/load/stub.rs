@@ -8,6 +8,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use rustls::crypto::ring;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 /// What the stub does wrong with room messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Habit {
@@ -90,4 +94,46 @@ impl Chat {
             }
         }
     }
+}
+
+/// The same inside TLS, for guests who only come and go.
+pub fn start_tls() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let config = Arc::new(tls_config());
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let config = Arc::clone(&config);
+            thread::spawn(move || serve_tls(socket, config));
+        }
+    });
+    address
+}
+
+fn serve_tls(socket: TcpStream, config: Arc<ServerConfig>) -> Option<()> {
+    socket.set_nodelay(true).ok()?;
+    let session = ServerConnection::new(config).ok()?;
+    let mut stream = BufReader::new(StreamOwned::new(session, socket));
+    let mut line = String::new();
+    while stream.read_line(&mut line).ok()? > 0 {
+        match line.trim_end().split_once(' ') {
+            Some((_, name)) => writeln!(stream.get_mut(), "*** you are now {name}").ok()?,
+            None => break,
+        }
+        line.clear();
+    }
+    let StreamOwned { conn, sock } = stream.get_mut();
+    conn.send_close_notify();
+    conn.complete_io(sock).ok().map(|_| ())
+}
+
+fn tls_config() -> ServerConfig {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).expect("a plain name");
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports the default versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.into()], key.into())
+        .expect("certificate and key belong together")
 }

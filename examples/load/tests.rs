@@ -8,6 +8,8 @@ use crate::chat::{Chat, Way};
 use crate::figures::{Figure, Report};
 use crate::ledger::Faults;
 use crate::people;
+#[cfg(target_os = "linux")]
+use crate::scenario::idle;
 use crate::scenario::{Stage, cycles, fanout, latency};
 use crate::server::Source;
 use crate::stub::{self, Habit};
@@ -68,6 +70,24 @@ fn guests_come_and_go() {
     }
 }
 
+#[test]
+fn guests_come_and_go_through_tls() {
+    let mut stage = stage_at(stub::start_tls());
+    cycles::run(&mut stage, cycles::Options { tls: true, join: false, seconds: 0.2 }).unwrap();
+    assert!(figure(&stage, "quit").value > 0.0);
+}
+
+// Memory and processor time are read from /proc.
+#[cfg(target_os = "linux")]
+#[test]
+fn idle_connections_are_weighed() {
+    for (address, tls) in [(stub::start(Habit::Good), false), (stub::start_tls(), true)] {
+        let mut stage = stage_at(address);
+        idle::run(&mut stage, &idle::Options { connections: 40, tls }).unwrap();
+        assert!(figure(&stage, "resident").note.starts_with("40 of 40"));
+    }
+}
+
 /// The verdict over a short chat of seven people.
 fn chat_with(habit: Habit) -> Outcome<Faults> {
     let mut swarm = Swarm::new(stub::start(habit))?;
@@ -80,7 +100,10 @@ fn chat_with(habit: Habit) -> Outcome<Faults> {
 }
 
 fn stage() -> Stage {
-    let address: SocketAddr = stub::start(Habit::Good);
+    stage_at(stub::start(Habit::Good))
+}
+
+fn stage_at(address: SocketAddr) -> Stage {
     let source = Source::Running { address, pid: Some(std::process::id()) };
     // The bare limit is another process of this program, which a test is not.
     Stage { source, report: Report::new(false), runs: 1, bare: false }
