@@ -62,6 +62,15 @@ fn private_messages_are_timed_where_they_arrive() {
 }
 
 #[test]
+fn what_a_sender_sees_of_its_private_message_is_no_delivery() {
+    let mut swarm = Swarm::new(stub::start(Habit::Good)).unwrap();
+    let keys = people::guests(&mut swarm, 2, false, |index| format!("s{index:04}")).unwrap();
+    let mut chat = Chat::new(&keys, 1, Way::Pairs { to: vec!["s0001".into()] }, 100);
+    chat.steady(&mut swarm, 100, Duration::from_millis(200), false).unwrap();
+    assert_eq!((chat.ledger.received[0], chat.ledger.received[1]), (0, 20));
+}
+
+#[test]
 fn guests_come_and_go() {
     for join in [false, true] {
         let mut stage = stage();
