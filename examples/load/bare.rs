@@ -1,0 +1,148 @@
+//! The bare limit: a process of its own that only writes the same bytes to as many sockets.
+//!
+//! An epoll loop as simple as can be: no parsing, no rooms, no queues, no log. It writes 16 lines to
+//! each socket that takes them, in turn. What a chat server delivers is compared with what this does in
+//! the same run, read by the same reader.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+
+use crate::Outcome;
+use crate::ledger::{Ledger, around_room, parse, text};
+use crate::swarm::{Answer, Listener, Swarm};
+
+/// Deliveries a second of the bare loop.
+pub fn measure(receivers: usize, line_bytes: usize, how_long: Duration) -> Outcome<f64> {
+    let mut writer = Writer::start(receivers, line_bytes)?;
+    let mut swarm = Swarm::new(writer.address)?;
+    for _ in 0..receivers {
+        swarm.open(false)?;
+    }
+    let mut reader = Reader { ledger: Ledger::new(receivers, 1).with_cycle(LINES_PER_WRITE), ended: 0 };
+    let began = Instant::now();
+    while began.elapsed() < WARM_UP {
+        swarm.turn(TURN, &mut reader)?;
+    }
+    let (before, measured) = (reader.ledger.deliveries, Instant::now());
+    while measured.elapsed() < how_long {
+        swarm.turn(TURN, &mut reader)?;
+    }
+    let rate = (reader.ledger.deliveries - before) as f64 / measured.elapsed().as_secs_f64();
+    writer.child.kill()?;
+    writer.child.wait()?;
+    if reader.ended > 0 || reader.ledger.received.contains(&0) {
+        return Err("the bare loop did not reach every reader".into());
+    }
+    Ok(rate)
+}
+
+struct Writer {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Writer {
+    fn start(receivers: usize, line_bytes: usize) -> Outcome<Writer> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["bare-writer", &receivers.to_string(), &line_bytes.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output is a pipe")).read_line(&mut line)?;
+        let address = line.trim().parse().map_err(|_| format!("the bare loop said {line:?}"))?;
+        Ok(Writer { child, address })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Already gone in the ordinary case.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Reader {
+    ledger: Ledger,
+    ended: usize,
+}
+
+impl Listener for Reader {
+    // The same work per line as for the real server's lines.
+    fn line(&mut self, key: usize, line: &[u8], _answer: &mut Answer) {
+        if let Some((sender, number)) = parse(line) {
+            self.ledger.record(key, sender, number);
+        }
+    }
+
+    fn closed(&mut self, _key: usize, _why: &str) {
+        self.ended += 1;
+    }
+}
+
+/// The other process: writes until its readers are gone.
+pub fn write_forever(receivers: usize, line_bytes: usize) -> Outcome<()> {
+    let mut listener = TcpListener::bind("127.0.0.1:0".parse()?)?;
+    println!("{}", listener.local_addr()?);
+    io::stdout().flush()?;
+    let mut poll = Poll::new()?;
+    let mut events = Events::with_capacity(1024);
+    poll.registry().register(&mut listener, Token(usize::MAX), Interest::READABLE)?;
+    let mut sockets: Vec<Target> = Vec::new();
+    while sockets.len() < receivers {
+        poll.poll(&mut events, Some(ACCEPT_MAX))?;
+        if events.is_empty() {
+            return Err("the readers did not come".into());
+        }
+        while let Ok((mut socket, _)) = listener.accept() {
+            socket.set_nodelay(true)?;
+            poll.registry().register(&mut socket, Token(sockets.len()), Interest::WRITABLE)?;
+            sockets.push(Target { socket, sent: 0, writable: true });
+        }
+    }
+    let lines = sixteen_lines(line_bytes);
+    loop {
+        let mut written = 0;
+        for target in sockets.iter_mut().filter(|target| target.writable) {
+            match target.socket.write(&lines[target.sent..]) {
+                Ok(count) => target.sent = (target.sent + count) % lines.len(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => target.writable = false,
+                Err(_) => return Ok(()),
+            }
+            written += 1;
+        }
+        let timeout = if written > 0 { Duration::ZERO } else { ACCEPT_MAX };
+        poll.poll(&mut events, Some(timeout))?;
+        for event in &events {
+            if let Some(target) = sockets.get_mut(event.token().0) {
+                target.writable = true;
+            }
+        }
+    }
+}
+
+struct Target {
+    socket: TcpStream,
+    sent: usize,
+    writable: bool,
+}
+
+fn sixteen_lines(line_bytes: usize) -> Vec<u8> {
+    let before = "[12:00] #fan <s0000> ";
+    let around = around_room("#fan", "s0000");
+    (0..LINES_PER_WRITE)
+        .flat_map(|number| format!("{before}{}\n", text(0, number, line_bytes, around)).into_bytes())
+        .collect()
+}
+
+const LINES_PER_WRITE: u32 = 16;
+const WARM_UP: Duration = Duration::from_millis(500);
+const TURN: Duration = Duration::from_millis(50);
+/// The writer must not outlive a reader that crashed before it connected.
+const ACCEPT_MAX: Duration = Duration::from_secs(10);

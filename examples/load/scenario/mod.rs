@@ -1,0 +1,23 @@
+//! The scenarios: each starts a server as it needs it, loads it, and reports figures.
+
+pub mod cycles;
+pub mod fanout;
+pub mod flood;
+pub mod idle;
+pub mod latency;
+pub mod slow;
+pub mod startup;
+pub mod storm;
+
+use crate::figures::Report;
+use crate::server::Source;
+
+/// What all scenarios share.
+pub struct Stage {
+    pub source: Source,
+    pub report: Report,
+    /// A rate is the median of so many measurements.
+    pub runs: usize,
+    /// Measure the bare limit beside the fan-out.
+    pub bare: bool,
+}

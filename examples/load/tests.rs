@@ -1,0 +1,126 @@
+//! The generator against a stub: what it counts is what happened.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::Outcome;
+use crate::chat::{Chat, Way};
+use crate::figures::{Figure, Report};
+use crate::ledger::Faults;
+use crate::people;
+#[cfg(target_os = "linux")]
+use crate::scenario::idle;
+use crate::scenario::{Stage, cycles, fanout, latency};
+use crate::server::Source;
+use crate::stub::{self, Habit};
+use crate::swarm::Swarm;
+
+#[test]
+fn everything_arrives_from_a_server_that_does_its_work() {
+    assert_eq!(chat_with(Habit::Good).unwrap(), Faults::default());
+}
+
+#[test]
+fn a_lost_message_is_counted() {
+    let faults = chat_with(Habit::Loses).unwrap();
+    assert_eq!(faults.lost, u64::from(MESSAGES) / 10);
+    assert_eq!((faults.reordered, faults.doubled), (0, 0));
+}
+
+#[test]
+fn a_doubled_message_is_counted() {
+    let faults = chat_with(Habit::Repeats).unwrap();
+    assert_eq!(faults.doubled, u64::from(MESSAGES) / 10);
+    assert_eq!((faults.lost, faults.reordered), (0, 0));
+}
+
+#[test]
+fn a_saturated_room_has_a_rate() {
+    let mut stage = stage();
+    let options = fanout::Options { members: 5, history: true, seconds: 0.2, window: 100 };
+    fanout::run(&mut stage, &options).unwrap();
+    assert!(figure(&stage, "deliveries").value > 0.0);
+    assert_eq!(figure(&stage, "lost").value, 0.0);
+}
+
+#[test]
+fn a_steady_room_has_latencies() {
+    let mut stage = stage();
+    let options = latency::Options { members: 5, rate: 200, seconds: 0.3, logins: 2 };
+    latency::run(&mut stage, &options).unwrap();
+    assert!(figure(&stage, "p50").value > 0.0);
+    assert_eq!(figure(&stage, "lost").value, 0.0);
+    assert!(figure(&stage, "logins").value > 0.0);
+}
+
+#[test]
+fn private_messages_are_timed_where_they_arrive() {
+    let mut stage = stage();
+    latency::private(&mut stage, 500, 0.3).unwrap();
+    assert!(figure(&stage, "p99").value > 0.0);
+    assert_eq!(figure(&stage, "lost").value, 0.0);
+}
+
+#[test]
+fn what_a_sender_sees_of_its_private_message_is_no_delivery() {
+    let mut swarm = Swarm::new(stub::start(Habit::Good)).unwrap();
+    let keys = people::guests(&mut swarm, 2, false, |index| format!("s{index:04}")).unwrap();
+    let mut chat = Chat::new(&keys, 1, Way::Pairs { to: vec!["s0001".into()] }, 100);
+    chat.steady(&mut swarm, 100, Duration::from_millis(200), false).unwrap();
+    assert_eq!((chat.ledger.received[0], chat.ledger.received[1]), (0, 20));
+}
+
+#[test]
+fn guests_come_and_go() {
+    for join in [false, true] {
+        let mut stage = stage();
+        cycles::run(&mut stage, cycles::Options { tls: false, join, seconds: 0.2 }).unwrap();
+        assert!(figure(&stage, "quit").value > 0.0);
+    }
+}
+
+#[test]
+fn guests_come_and_go_through_tls() {
+    let mut stage = stage_at(stub::start_tls());
+    cycles::run(&mut stage, cycles::Options { tls: true, join: false, seconds: 0.2 }).unwrap();
+    assert!(figure(&stage, "quit").value > 0.0);
+}
+
+// Memory and processor time are read from /proc.
+#[cfg(target_os = "linux")]
+#[test]
+fn idle_connections_are_weighed() {
+    for (address, tls) in [(stub::start(Habit::Good), false), (stub::start_tls(), true)] {
+        let mut stage = stage_at(address);
+        idle::run(&mut stage, &idle::Options { connections: 40, tls }).unwrap();
+        assert!(figure(&stage, "resident").note.starts_with("40 of 40"));
+    }
+}
+
+/// The verdict over a short chat of seven people.
+fn chat_with(habit: Habit) -> Outcome<Faults> {
+    let mut swarm = Swarm::new(stub::start(habit))?;
+    let keys = people::room(&mut swarm, 7, "#talk", |index| format!("s{index:04}"))?;
+    let way = Way::Room { room: "#talk".into(), name: "s0000".into() };
+    let mut chat = Chat::new(&keys, 1, way, 100);
+    chat.steady(&mut swarm, MESSAGES * 2, Duration::from_millis(500), false)?;
+    assert_eq!(chat.sent, [MESSAGES]);
+    Ok(chat.faults())
+}
+
+fn stage() -> Stage {
+    stage_at(stub::start(Habit::Good))
+}
+
+fn stage_at(address: SocketAddr) -> Stage {
+    let source = Source::Running { address, pid: Some(std::process::id()) };
+    // The bare limit is another process of this program, which a test is not.
+    Stage { source, report: Report::new(false), runs: 1, bare: false }
+}
+
+fn figure<'a>(stage: &'a Stage, part: &str) -> &'a Figure {
+    let figures = stage.report.figures.iter().map(|(_, figure)| figure);
+    figures.into_iter().find(|figure| figure.name.contains(part)).expect("the figure was reported")
+}
+
+const MESSAGES: u32 = 100;
