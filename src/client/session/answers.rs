@@ -1,12 +1,16 @@
 //! Replies: whose request each answers, and what becomes of it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::client::scrollback::{Kind, Line, Origin};
-use crate::client::session::event::{Answer, Event, Failure, LoggedIn, Lost, Place, Stop, Ticket, Unsent};
+use crate::client::session::event::{Event, Failure, LoggedIn, Lost, Place, Stop, Ticket, Unsent};
 use crate::client::session::requests::room_name;
 use crate::client::session::room::{Room, Saying, Stage};
-use crate::client::session::{Login, Phase, ROOMS_MAX, Session};
+use crate::client::session::{Login, Phase, ROOMS_MAX, Session, read};
 use crate::client::wire::{self, Odd, Refused};
 use crate::proto::command::Command;
+use crate::proto::event::{Access, Answer, Named, RoomView};
 use crate::proto::id::Seq;
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::Code;
@@ -29,16 +33,26 @@ pub enum Outstanding {
 /// What the reply to a user's request contains.
 #[derive(Debug)]
 pub enum Expected {
-    Done,
-    Found { room: Option<RoomName> },
-    Help,
-    Left { room: RoomName },
+    /// Nothing but that it was done, which is known beforehand.
+    Done(Answer),
+    Found {
+        query: String,
+    },
+    History {
+        room: RoomName,
+    },
     Members,
     Named,
     Rooms,
-    Sent { to: UserName, text: Box<str> },
+    Sent {
+        to: UserName,
+        text: Box<str>,
+    },
     Status,
-    Topic,
+    Topic {
+        room: RoomName,
+        changed: bool,
+    },
     Users,
     Whois,
 }
@@ -66,49 +80,62 @@ impl Outstanding {
 
 impl Expected {
     pub(super) fn of(command: &Command<'_>) -> Result<Expected, Unsent> {
-        let named = |room: &Option<_>| room.as_deref().ok_or(Unsent::NoRoom).and_then(room_name);
-        Ok(match command {
-            Command::Ban { room, .. }
-            | Command::Deop { room, .. }
-            | Command::Invite { room, .. }
-            | Command::Kick { room, .. }
-            | Command::Op { room, .. }
-            | Command::Room { room, .. }
-            | Command::Unban { room, .. } => {
-                named(room)?;
-                Expected::Done
+        let room = |room: &Option<_>| room.as_deref().ok_or(Unsent::NoRoom).and_then(room_name);
+        let user = |user: &str| UserName::parse(user).map_err(|_| Unsent::BadName);
+        Ok(Expected::Done(match command {
+            Command::Ban { room: name, user: whom } => {
+                Answer::Banned { room: room(name)?, user: user(whom)?, banned: true }
             }
-            Command::Help { .. } => Expected::Help,
-            Command::History { room, .. } => Expected::Found { room: Some(named(room)?) },
-            Command::Leave { room } => Expected::Left { room: named(room)? },
-            Command::List { .. } => Expected::Users,
-            Command::Login { .. } | Command::Nick { .. } | Command::Register { .. } => Expected::Named,
-            Command::Msg { user, text } => {
-                let to = UserName::parse(user).map_err(|_| Unsent::BadName)?;
-                Expected::Sent { to, text: wire::clean_body(text) }
+            Command::Unban { room: name, user: whom } => {
+                Answer::Banned { room: room(name)?, user: user(whom)?, banned: false }
             }
-            Command::Rooms { .. } => Expected::Rooms,
-            Command::Search { .. } => Expected::Found { room: None },
-            Command::Status { .. } => Expected::Status,
-            Command::Topic { room, .. } => {
-                named(room)?;
-                Expected::Topic
+            Command::Op { room: name, user: whom } => {
+                Answer::OperatorSet { room: room(name)?, user: user(whom)?, operator: true }
             }
-            Command::Who { room, .. } => {
-                named(room)?;
-                Expected::Members
+            Command::Deop { room: name, user: whom } => {
+                Answer::OperatorSet { room: room(name)?, user: user(whom)?, operator: false }
             }
-            Command::Whois { .. } => Expected::Whois,
-            Command::Block { .. }
-            | Command::Hello { .. }
+            Command::Block { user: whom } => Answer::Blocked { user: user(whom)?, blocked: true },
+            Command::Unblock { user: whom } => Answer::Blocked { user: user(whom)?, blocked: false },
+            Command::Invite { room: name, user: whom } => {
+                Answer::Invited { room: room(name)?, user: user(whom)? }
+            }
+            Command::Kick { room: name, user: whom, .. } => {
+                Answer::Kicked { room: room(name)?, user: user(whom)? }
+            }
+            Command::Leave { room: name } => Answer::Left { room: room(name)?, current: None },
+            Command::Room { room: name, access, .. } => {
+                Answer::AccessSet { room: room(name)?, access: Access::parse(access).unwrap_or_default() }
+            }
+            Command::Passwd { .. } => Answer::PasswordChanged,
+            Command::History { room: name, .. } => return Ok(Expected::History { room: room(name)? }),
+            Command::List { .. } => return Ok(Expected::Users),
+            Command::Login { .. } | Command::Nick { .. } | Command::Register { .. } => {
+                return Ok(Expected::Named);
+            }
+            Command::Msg { user: whom, text } => {
+                return Ok(Expected::Sent { to: user(whom)?, text: wire::clean_body(text) });
+            }
+            Command::Rooms { .. } => return Ok(Expected::Rooms),
+            Command::Search { query, .. } => return Ok(Expected::Found { query: query.to_string() }),
+            Command::Status { .. } => return Ok(Expected::Status),
+            Command::Topic { room: name, topic } => {
+                return Ok(Expected::Topic { room: room(name)?, changed: topic.is_some() });
+            }
+            Command::Who { room: name, .. } => {
+                room(name)?;
+                return Ok(Expected::Members);
+            }
+            Command::Whois { .. } => return Ok(Expected::Whois),
+            // Those that the session sends by itself, and those that are not sent at all.
+            Command::Hello { .. }
+            | Command::Help { .. }
             | Command::Join { .. }
-            | Command::Passwd { .. }
             | Command::Ping
             | Command::Quit { .. }
             | Command::Say { .. }
-            | Command::Secret { .. }
-            | Command::Unblock { .. } => Expected::Done,
-        })
+            | Command::Secret { .. } => Answer::Pong,
+        }))
     }
 }
 
@@ -121,6 +148,9 @@ impl Session {
         line: &[u8],
     ) -> Result<(), Odd> {
         let outstanding = self.outstanding.remove(&re).ok_or(Odd)?;
+        if self.restoring == Some(re) {
+            self.restoring = None;
+        }
         match (outstanding, refused) {
             (Outstanding::Ask { ticket, expected }, None) => {
                 let outcome = Ok(self.read_answer(expected, line)?);
@@ -139,7 +169,7 @@ impl Session {
             (Outstanding::Older { room }, refused) => self.handle_older(&room, refused, line)?,
             (Outstanding::Ping, _) => {
                 let sent = self.ping_sent.take();
-                self.lag = sent.map(|sent| std::time::Duration::from_millis(now.mono.since_ms(sent)));
+                self.lag = sent.map(|sent| Duration::from_millis(now.mono.since_ms(sent)));
             }
             (Outstanding::Quit, _) => self.stop(Stop::Quit),
             (Outstanding::Say { room, ticket }, None) => {
@@ -182,6 +212,12 @@ impl Session {
             named.rooms.iter().filter_map(|room| RoomName::parse(room).ok()).take(ROOMS_MAX).collect();
         if returning && !guest {
             self.compare_memberships(now, &memberships);
+        }
+        if !memberships.is_empty() {
+            // The server shows the restored rooms by itself, before it answers anything else. What it
+            // did not show when this is answered is asked for.
+            self.restoring = Some(self.next_request);
+            self.ping(now);
         }
         for name in memberships {
             let room = self.rooms.entry(name.clone()).or_insert_with(|| Room::new(name, None));
@@ -257,11 +293,12 @@ impl Session {
         }
         let lines = room.sequence.enter(view.seq, recent, fresh);
         let ticket = room.ticket.take();
+        let topic = room.topic.as_deref().map(Into::into);
         self.rooms.insert(name.clone(), room);
+        self.events.push_back(Event::RoomEntered(name.clone()));
         self.show_in_room(&name, lines);
-        self.events.push_back(Event::RoomEntered(name));
         if let Some(ticket) = ticket {
-            self.events.push_back(Event::Answered { ticket, outcome: Ok(Answer::Done) });
+            self.events.push_back(Event::Answered { ticket, outcome: Ok(joined(name, topic, view.seq)) });
         }
         Ok(())
     }
@@ -374,7 +411,10 @@ impl Session {
         };
         let lines = room.sequence.live(line);
         self.show_in_room(name, lines);
-        self.events.push_back(Event::Answered { ticket, outcome: Ok(Answer::Said { room: name.clone() }) });
+        self.events.push_back(Event::Answered {
+            ticket,
+            outcome: Ok(Answer::Said { room: name.clone(), seq: Seq(said.seq), at: said.ts.0 }),
+        });
     }
 
     fn handle_say_refused(&mut self, now: Now, name: &RoomName, ticket: Ticket, refused: Refused) {
@@ -409,7 +449,7 @@ impl Session {
             saying.doubtful && saying.text == line.text && saying.me == (line.kind == Kind::Me)
         };
         if let Some(saying) = room.confirm(same) {
-            let outcome = Ok(Answer::Said { room: name.clone() });
+            let outcome = Ok(Answer::Said { room: name.clone(), seq: line.seq, at: line.at });
             self.events.push_back(Event::Answered { ticket: saying.ticket, outcome });
         }
     }
@@ -434,56 +474,64 @@ impl Session {
 
     fn read_answer(&mut self, expected: Expected, line: &[u8]) -> Result<Answer, Odd> {
         Ok(match expected {
-            Expected::Done => Answer::Done,
-            Expected::Found { room } => {
-                let page: wire::Page = wire::ok(line)?;
-                let messages = page.messages.into_iter().filter_map(|message| {
-                    let named = message.room.as_ref().and_then(|room| RoomName::parse(room).ok());
-                    let room = named.or_else(|| room.clone())?;
-                    Some((room, self.message_line(message, Origin::Past)))
-                });
-                Answer::Found { messages: messages.collect(), more: page.more }
-            }
-            Expected::Help => {
-                #[derive(serde::Deserialize)]
-                struct Help {
-                    text: wire::Body,
+            Expected::Done(answer) => {
+                if let Answer::Left { room, .. } = &answer {
+                    self.exit_room(room);
                 }
-                Answer::Help(wire::ok::<Help>(line)?.text.0)
+                answer
             }
-            Expected::Left { room } => {
-                self.exit_room(&room);
-                Answer::Done
-            }
-            Expected::Members => Answer::Members(wire::ok(line)?),
+            Expected::Found { query } => read::found(query, wire::ok(line)?),
+            Expected::History { room } => read::history(room, wire::ok(line)?),
+            Expected::Members => read::members(wire::ok(line)?)?,
             Expected::Named => {
                 let named: wire::Named = wire::ok(line)?;
+                let user = read::user(&named.user)?;
                 self.user = named.user.to_string();
                 self.name = Some(named.user.0);
-                Answer::Done
+                Answer::Named { user, how: Named::Guest, token: None, rooms: Vec::new() }
             }
-            Expected::Rooms => Answer::Rooms(wire::ok(line)?),
+            Expected::Rooms => read::rooms(wire::ok(line)?),
             Expected::Sent { to, text } => {
                 let sent: wire::Sent = wire::ok(line)?;
                 let to = UserName::parse(&sent.to).unwrap_or(to);
+                let from = UserName::parse(self.name().unwrap_or_default()).map_err(|_| Odd)?;
                 let line = Line {
                     kind: Kind::Say,
                     origin: Origin::Live,
                     own: true,
                     seq: Seq(0),
                     at: sent.ts.0,
-                    from: self.name.clone().unwrap_or_default(),
-                    text,
+                    from: from.shown().as_ref().into(),
+                    text: text.clone(),
                 };
-                self.show(Place::Person(to), line);
-                Answer::Sent { kept: sent.kept }
+                self.show(Place::Person(to.clone()), line);
+                Answer::Sent { to, from, at: sent.ts.0, text: text.into(), kept: sent.kept }
             }
-            Expected::Status => Answer::Status(wire::ok(line)?),
-            Expected::Topic => Answer::Topic(wire::ok(line)?),
-            Expected::Users => Answer::Users(wire::ok(line)?),
-            Expected::Whois => Answer::Whois(wire::ok(line)?),
+            Expected::Status => read::status_set(wire::ok(line)?),
+            Expected::Topic { room, changed } => {
+                let topic: wire::Topic = wire::ok(line)?;
+                let topic = read::shared(topic.topic);
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    room.topic = topic.as_deref().map(Box::from);
+                    self.events.push_back(Event::TopicChanged(room.name.clone()));
+                }
+                Answer::Topic { room, topic, changed }
+            }
+            Expected::Users => read::users(wire::ok(line)?),
+            Expected::Whois => read::whois(wire::ok(line)?)?,
         })
     }
+}
+
+/// The answer to whoever asked to join; the recent messages were shown already.
+pub(super) fn joined(room: RoomName, topic: Option<Arc<str>>, seq: u64) -> Answer {
+    Answer::Joined(Box::new(RoomView {
+        room,
+        topic,
+        members: Vec::new(),
+        seq: Seq(seq),
+        messages: Vec::new(),
+    }))
 }
 
 /// The same request may succeed a little later.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::client::scrollback::{Line, LineNumber};
-use crate::client::wire::{Members, Refused, Rooms, Status, Topic, Users, Whois};
+use crate::client::wire::Refused;
+use crate::proto::event::Answer;
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::secret::Secret;
 
@@ -29,7 +30,8 @@ pub enum Event {
     MembersChanged(RoomName),
     /// Older lines were put in front; `start`: there are no older ones.
     Older { room: RoomName, lines: usize, start: bool },
-    /// In this room now, its recent messages were shown; also after an interruption.
+    /// In this room now; its recent messages, or those that were missed, follow. Also after an
+    /// interruption.
     RoomEntered(RoomName),
     /// Not in this room any more; a line in it says why.
     RoomExited(RoomName),
@@ -75,32 +77,6 @@ pub struct LoggedIn {
     pub registered: bool,
 }
 
-/// An affirmative answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Done,
-    /// A page of a room's history, or search results with the room of each.
-    Found {
-        messages: Vec<(RoomName, Line)>,
-        more: bool,
-    },
-    /// The message is durable.
-    Said {
-        room: RoomName,
-    },
-    /// The private message went out; `kept`: it waits for the reader's next login.
-    Sent {
-        kept: bool,
-    },
-    Help(Box<str>),
-    Members(Members),
-    Rooms(Rooms),
-    Status(Status),
-    Topic(Topic),
-    Users(Users),
-    Whois(Whois),
-}
-
 /// Why there is no affirmative answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -130,6 +106,8 @@ pub enum Unsent {
     NotInRoom,
     /// No room was named.
     NoRoom,
+    /// There is nothing to see in the text.
+    Nothing,
     /// One line of the protocol cannot hold it.
     TooLong,
     /// Too much waits for the server already.
@@ -142,6 +120,7 @@ impl fmt::Display for Unsent {
             Unsent::BadName => "bad-name: this is not a name",
             Unsent::NoRoom => "no-room: join a room first",
             Unsent::NotInRoom => "not-in-room: you are not in this room",
+            Unsent::Nothing => "missing-argument: there is nothing to see in this text",
             Unsent::Offline => "offline: not connected at the moment",
             Unsent::TooLong => "line-too-long: this is too long for one message",
             Unsent::TooMany => "busy: too much waits for the server already",

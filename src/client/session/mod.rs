@@ -27,6 +27,7 @@ pub mod sequence;
 
 mod answers;
 mod news;
+mod read;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -127,6 +128,8 @@ pub struct Session {
     ping_sent: Option<Instant>,
     lag: Option<Duration>,
     odd_lines: u32,
+    /// The request whose answer comes after all rooms that the login restores.
+    restoring: Option<i64>,
     lines: VecDeque<Zeroizing<String>>,
     events: VecDeque<Event>,
 }
@@ -195,6 +198,7 @@ impl Session {
             ping_sent: None,
             lag: None,
             odd_lines: 0,
+            restoring: None,
             lines: VecDeque::new(),
             events: VecDeque::new(),
         };
@@ -418,6 +422,7 @@ impl Session {
     fn drop_connection(&mut self) {
         self.lines.clear();
         self.pause = None;
+        self.restoring = None;
         self.ping_sent = None;
         self.lag = None;
         for outstanding in std::mem::take(&mut self.outstanding).into_values() {

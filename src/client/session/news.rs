@@ -3,10 +3,12 @@
 use crate::client::scrollback::{Kind, Line, Origin};
 use crate::client::session::event::{Event, Place};
 use crate::client::session::room::{Room, Stage};
-use crate::client::session::{ROOMS_MAX, Session, notice};
+use crate::client::session::{ROOMS_MAX, Session, notice, read};
 use crate::client::wire::{self, Notice, Odd};
+use crate::dialect::{self, Dialect};
+use crate::proto::event::Event as News;
 use crate::proto::id::Seq;
-use crate::proto::name::{RoomName, UserName};
+use crate::proto::name::RoomName;
 use crate::proto::time::Now;
 
 impl Session {
@@ -21,9 +23,10 @@ impl Session {
                 self.note(now, Place::Server, Kind::Error, text);
                 Ok(())
             }
-            "notice" => match kind {
-                "entered" => self.handle_entered(wire::event(line)?),
-                _ => self.handle_notice(now, kind, &wire::event(line)?),
+            "notice" if kind == "entered" => self.handle_entered(wire::event(line)?),
+            "notice" => match read::notice(kind, &wire::event(line)?)? {
+                Some(news) => self.handle_notice(now, &news),
+                None => Ok(()),
             },
             // A newer server may have more to say than this client understands.
             _ => Ok(()),
@@ -31,7 +34,7 @@ impl Session {
     }
 
     fn handle_message(&mut self, message: wire::Message) -> Result<(), Odd> {
-        let name = message.room.as_ref().and_then(|room| RoomName::parse(room).ok()).ok_or(Odd)?;
+        let name = read::room(message.room.as_ref().ok_or(Odd)?)?;
         let line = self.message_line(message, Origin::Live);
         let Some(room) = self.rooms.get_mut(&name) else { return Ok(()) };
         match room.stage {
@@ -49,8 +52,7 @@ impl Session {
 
     fn handle_private(&mut self, private: wire::Private) -> Result<(), Odd> {
         let own = self.is_own(&private.from);
-        let peer = if own { &private.to } else { &private.from };
-        let peer = UserName::parse(peer).map_err(|_| Odd)?;
+        let peer = read::user(if own { &private.to } else { &private.from })?;
         let line = Line {
             kind: Kind::Say,
             origin: Origin::Live,
@@ -64,118 +66,91 @@ impl Session {
         Ok(())
     }
 
-    /// Another session of this user joined a room, or the server restored a membership at login.
+    /// The server restored a membership at login, or another session of this user joined.
     fn handle_entered(&mut self, view: wire::RoomView) -> Result<(), Odd> {
-        let name = RoomName::parse(&view.room).map_err(|_| Odd)?;
+        let name = read::room(&view.room)?;
         if !self.rooms.contains_key(&name) && self.rooms.len() >= ROOMS_MAX {
             return Ok(());
         }
-        let room = self.rooms.entry(name.clone()).or_insert_with(|| Room::new(name, None));
-        // Entered by asking, which costs one request more, but is one way for all rooms.
-        if room.stage == Stage::Out {
-            room.stage = Stage::Wanted;
+        let room = self.rooms.entry(name.clone()).or_insert_with(|| Room::new(name.clone(), None));
+        match room.stage {
+            // Its answer will come, and has more.
+            Stage::In | Stage::Joining => return Ok(()),
+            Stage::Out | Stage::Wanted => room.stage = Stage::Wanted,
         }
-        Ok(())
+        if view.messages.is_empty() && view.seq > 0 && !room.sequence.has_begun() {
+            // Without recent messages; asking for the room brings them.
+            return Ok(());
+        }
+        self.handle_joined(name, view)
     }
 
-    fn handle_notice(&mut self, now: Now, kind: &str, news: &Notice) -> Result<(), Odd> {
-        let text = news.text.as_ref().map_or("", |text| &*text.0);
-        let Some(room) = &news.room else {
-            if !text.is_empty() {
-                for text in text.lines() {
-                    self.note(now, Place::Server, Kind::Notice, text);
-                }
-            }
-            return Ok(());
-        };
-        let name = RoomName::parse(room).map_err(|_| Odd)?;
-        let user = news.user.as_deref().unwrap_or_default();
-        let by = news.by.as_deref().unwrap_or_default();
-        let reason = |text: &str| if text.is_empty() { String::new() } else { format!(" ({text})") };
-        let one_line = text.replace('\n', " ");
-        let (line_kind, from, sentence) = match kind {
-            "join" => (Kind::Join, user, format!("{user} joined {name}")),
-            "leave" => (Kind::Leave, user, format!("{user} left {name}")),
-            "quit" => (Kind::Quit, user, format!("{user} quit {name}{}", reason(&one_line))),
-            "kick" => {
-                let why = news.why.as_deref().unwrap_or(&one_line);
-                (Kind::Kick, user, format!("{user} was kicked from {name} by {by}{}", reason(why)))
-            }
-            "topic" => match news.topic.as_deref().filter(|topic| !topic.is_empty()) {
-                Some(topic) => (Kind::Topic, by, format!("{by} set the topic of {name}: {topic}")),
-                None => (Kind::Topic, by, format!("{by} cleared the topic of {name}")),
-            },
-            "rename" => {
-                let (from, to) =
-                    (news.from.as_deref().unwrap_or_default(), news.to.as_deref().unwrap_or_default());
-                (Kind::Rename, from, format!("{from} is now known as {to}"))
-            }
-            "invite" => {
-                let text = format!("{by} invites you to {name}");
-                let mut line = notice(now, Kind::Invite, by, &text);
-                line.own = false;
+    fn handle_notice(&mut self, now: Now, news: &News) -> Result<(), Odd> {
+        let (name, kind, from) = match news {
+            News::Joined { room, user } => (room, Kind::Join, &**user.shown()),
+            News::Left { room, user } => (room, Kind::Leave, &**user.shown()),
+            News::Quit { room, user, .. } => (room, Kind::Quit, &**user.shown()),
+            News::Kicked { room, user, .. } => (room, Kind::Kick, &**user.shown()),
+            News::TopicChanged { room, by, .. } => (room, Kind::Topic, &**by),
+            News::Renamed { room, from, .. } => (room, Kind::Rename, &**from.shown()),
+            News::OperatorChanged { room, user, .. } => (room, Kind::Operator, &**user.shown()),
+            News::AccessChanged { room, by, .. } => (room, Kind::Access, &**by),
+            News::Exited { room } => (room, Kind::Leave, self.name.as_deref().unwrap_or_default()),
+            News::Invited { by, .. } => {
+                let line = notice(now, Kind::Invite, by.shown(), &sentences(news).concat());
                 self.show(Place::Server, line);
                 return Ok(());
             }
-            "operator" => {
-                let verb = if news.operator == Some(false) { "is no longer" } else { "is now" };
-                (Kind::Operator, user, format!("{user} {verb} an operator of {name}, by {by}"))
+            _ => {
+                for sentence in sentences(news) {
+                    self.note(now, Place::Server, Kind::Notice, sentence);
+                }
+                return Ok(());
             }
-            "access" => {
-                let access = news.access.as_deref().unwrap_or_default();
-                (Kind::Access, by, format!("{by} made {name} {access}"))
-            }
-            "exited" => (Kind::Leave, "", format!("you left {name}")),
-            _ if !one_line.is_empty() => (Kind::Notice, user, one_line.clone()),
-            // A newer server may have more to say than this client understands.
-            _ => return Ok(()),
         };
-        let Some(room) = self.rooms.get(&name) else { return Ok(()) };
-        if room.stage == Stage::Out {
-            return Ok(());
-        }
+        let Some(room) = self.rooms.get(name).filter(|room| room.stage != Stage::Out) else { return Ok(()) };
         let name = room.name.clone();
-        let own = self.is_own(from);
-        let mut line = notice(now, line_kind, from, &sentence);
-        line.own = own;
+        let mut line = notice(now, kind, from, &sentences(news).concat());
+        line.own = self.is_own(from);
+        let own = line.own;
         self.show(Place::Room(name.clone()), line);
-        self.update_room(&name, kind, news, own)
-    }
-
-    /// Keeps members and topic as the news says.
-    fn update_room(&mut self, name: &RoomName, kind: &str, news: &Notice, own: bool) -> Result<(), Odd> {
-        let user = news.user.as_ref().and_then(|user| UserName::parse(user).ok());
-        let Some(room) = self.rooms.get_mut(name) else { return Ok(()) };
-        match kind {
-            "join" => {
-                room.members.insert(user.ok_or(Odd)?);
-            }
-            "leave" | "kick" | "quit" if own => {
-                self.exit_room(name);
-                return Ok(());
-            }
-            "leave" | "kick" | "quit" => {
-                room.members.remove(&user.ok_or(Odd)?);
-            }
-            "exited" => {
-                self.exit_room(name);
-                return Ok(());
-            }
-            "rename" => {
-                let from = news.from.as_ref().and_then(|user| UserName::parse(user).ok()).ok_or(Odd)?;
-                let to = news.to.as_ref().and_then(|user| UserName::parse(user).ok()).ok_or(Odd)?;
-                room.members.remove(&from);
-                room.members.insert(to);
-            }
-            "topic" => {
-                let topic = news.topic.as_ref().map(|topic| topic.0.clone());
-                room.topic = topic.filter(|topic| !topic.is_empty());
-                self.events.push_back(Event::TopicChanged(name.clone()));
-                return Ok(());
-            }
-            _ => return Ok(()),
-        }
-        self.events.push_back(Event::MembersChanged(name.clone()));
+        self.keep_up(&name, news, own);
         Ok(())
     }
+
+    /// Keeps members and topic as the news says. `own`: it is about this user.
+    fn keep_up(&mut self, name: &RoomName, news: &News, own: bool) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        match news {
+            News::Exited { .. } => return self.exit_room(name),
+            News::Kicked { .. } | News::Left { .. } | News::Quit { .. } if own => {
+                return self.exit_room(name);
+            }
+            News::Kicked { user, .. } | News::Left { user, .. } | News::Quit { user, .. } => {
+                room.members.remove(user);
+            }
+            News::Joined { user, .. } => {
+                room.members.insert(user.clone());
+            }
+            News::Renamed { from, to, .. } => {
+                room.members.remove(from);
+                room.members.insert(to.clone());
+            }
+            News::TopicChanged { topic, .. } => {
+                room.topic = Some(&**topic).filter(|topic| !topic.is_empty()).map(Box::from);
+                self.events.push_back(Event::TopicChanged(name.clone()));
+                return;
+            }
+            _ => return,
+        }
+        self.events.push_back(Event::MembersChanged(name.clone()));
+    }
+}
+
+/// The sentences that text mode has for an event, without the stars.
+fn sentences(news: &News) -> Vec<String> {
+    let mut lines = Vec::new();
+    dialect::encode(Dialect::Text, news, &mut lines);
+    let lines = String::from_utf8_lossy(&lines);
+    lines.lines().map(|line| line.strip_prefix("*** ").unwrap_or(line).to_owned()).collect()
 }

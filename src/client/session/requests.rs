@@ -4,17 +4,19 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::client::session::answers::{Expected, Outstanding};
-use crate::client::session::event::{Answer, Event, Failure, Place, Ticket, Unsent};
+use crate::client::session::answers::{Expected, Outstanding, joined};
+use crate::client::session::event::{Event, Failure, Place, Ticket, Unsent};
 use crate::client::session::room::{Room, Saying, Stage};
 use crate::client::session::{Login, Options, Phase, ROOMS_MAX, Session};
 use crate::client::wire;
 use crate::proto::command::{Command, HistoryRange, Paging, Proof};
+use crate::proto::event::Answer;
 use crate::proto::id::Seq;
 use crate::proto::limits::HISTORY_PAGE_MAX;
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::Code;
 use crate::proto::secret::Secret;
+use crate::proto::text::sanitise;
 use crate::proto::time::Now;
 
 impl Session {
@@ -40,39 +42,50 @@ impl Session {
                 let room = room.as_deref().ok_or(Unsent::NoRoom)?;
                 self.say(now, &room_name(room)?, &text, me)
             }
+            Command::Msg { user, text } => {
+                self.message(&UserName::parse(&user).map_err(|_| Unsent::BadName)?, &text)
+            }
+            Command::Help { topic } => {
+                let (ticket, topic) = (self.ticket(), topic.map(Cow::into_owned));
+                let outcome = Ok(Answer::Help { topic });
+                self.events.push_back(Event::Answered { ticket, outcome });
+                Ok(ticket)
+            }
             other => self.ask(other),
         }
     }
 
     /// Says something in a room, also while the connection is interrupted: it is kept until the server
-    /// has confirmed that it is durable.
+    /// has confirmed that it is durable. A text of several lines is several messages, and the ticket
+    /// is that of the last.
     pub fn say(&mut self, now: Now, room: &RoomName, text: &str, me: bool) -> Result<Ticket, Unsent> {
         if self.rooms.get(room).is_none_or(|room| room.stage == Stage::Out) {
             return Err(Unsent::NotInRoom);
         }
-        if self.unconfirmed() >= UNCONFIRMED_MAX {
+        let visible = |text: &Cow<'_, str>| text.chars().any(|c| !c.is_whitespace());
+        let mut sayings = Vec::new();
+        for text in text.split('\n').map(sanitise).filter(visible) {
+            let (ticket, key) = (self.ticket(), self.key().into());
+            let saying = Saying { ticket, text: text.into(), me, key, sent: false, doubtful: false };
+            if wire::encode(i64::MAX, &say_command(room, &saying)).len() > LINE_BYTES_MAX {
+                return Err(Unsent::TooLong);
+            }
+            sayings.push(saying);
+        }
+        let ticket = sayings.last().ok_or(Unsent::Nothing)?.ticket;
+        if self.unconfirmed() + sayings.len() > UNCONFIRMED_MAX {
             return Err(Unsent::TooMany);
         }
-        let saying = Saying {
-            ticket: self.ticket(),
-            text: wire::clean_body(text),
-            me,
-            key: self.key().into(),
-            sent: false,
-            doubtful: false,
-        };
-        if wire::encode(i64::MAX, &say_command(room, &saying)).len() > LINE_BYTES_MAX {
-            return Err(Unsent::TooLong);
-        }
-        let ticket = saying.ticket;
-        self.rooms.get_mut(room).ok_or(Unsent::NotInRoom)?.outbox.push_back(saying);
+        self.rooms.get_mut(room).ok_or(Unsent::NotInRoom)?.outbox.extend(sayings);
         self.advance(now);
         Ok(ticket)
     }
 
     /// Sends a private message. When it went out, the line appears in the conversation.
     pub fn message(&mut self, user: &UserName, text: &str) -> Result<Ticket, Unsent> {
-        self.ask(Command::Msg { user: user.shown().as_ref().into(), text: text.into() })
+        // The server would cut out the ends of lines, and join the words around them.
+        let text = text.replace('\n', " ").into();
+        self.ask(Command::Msg { user: user.shown().as_ref().into(), text })
     }
 
     /// Enters a room, or creates it; at the next opportunity if there is no connection. The answer
@@ -85,7 +98,9 @@ impl Session {
         let room = self.rooms.entry(name.clone()).or_insert_with(|| Room::new(name.clone(), None));
         if room.stage == Stage::In {
             self.events.push_back(Event::RoomEntered(name.clone()));
-            self.events.push_back(Event::Answered { ticket: fresh, outcome: Ok(Answer::Done) });
+            let topic = room.topic.as_deref().map(Into::into);
+            let answer = joined(name.clone(), topic, room.sequence.last().0);
+            self.events.push_back(Event::Answered { ticket: fresh, outcome: Ok(answer) });
             return Ok(fresh);
         }
         if room.stage == Stage::Out {
@@ -139,7 +154,7 @@ impl Session {
     /// for [`Session::is_settled`] first where that matters.
     pub fn quit(&mut self, now: Now, text: Option<&str>) -> Ticket {
         let ticket = self.ticket();
-        self.events.push_back(Event::Answered { ticket, outcome: Ok(Answer::Done) });
+        self.events.push_back(Event::Answered { ticket, outcome: Ok(Answer::Quit { text: None }) });
         if matches!(self.phase, Phase::Online { .. }) {
             self.send(&Command::Quit { text: text.map(Into::into) }, Outstanding::Quit);
             self.phase = Phase::Quitting { until: now.mono + super::QUIT_PATIENCE };
@@ -198,7 +213,8 @@ impl Session {
 
     /// Sends what has become possible: entering rooms, filling gaps, saying what waits.
     pub(super) fn advance(&mut self, now: Now) {
-        if !matches!(self.phase, Phase::Online { .. }) || self.pause.is_some_and(|pause| now.mono < pause) {
+        let paused = self.pause.is_some_and(|pause| now.mono < pause);
+        if paused || self.restoring.is_some() || !matches!(self.phase, Phase::Online { .. }) {
             return;
         }
         let background = self.outstanding.values().filter(|outstanding| outstanding.is_background()).count();

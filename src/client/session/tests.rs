@@ -33,7 +33,7 @@ impl Talk {
             {"room":"lobby","from":"bob","seq":1,"ts":"2026-01-31T12:00:00.000Z","text":"one"},
             {"room":"lobby","from":"alice","seq":2,"ts":"2026-01-31T12:00:01.000Z","text":"two"}]}}"#,
         );
-        talk.events(&["logged in as alice", "#lobby: bob: one", "#lobby: alice: two", "entered #lobby"]);
+        talk.events(&["logged in as alice", "entered #lobby", "#lobby: bob: one", "#lobby: alice: two"]);
         talk
     }
 
@@ -118,27 +118,32 @@ fn an_unconfirmed_text_is_sent_again_under_its_old_key_after_an_interruption() {
         r#"{"id":6,"cmd":"login","user":"alice","token":"tok"}"#,
     ]);
     talk.hear(r#"{"re":6,"ok":{"user":"alice","token":"tok2","rooms":["lobby"]}}"#);
-    talk.sent(&[r#"{"id":7,"cmd":"join","room":"lobby"}"#]);
+    talk.sent(&[r#"{"id":7,"cmd":"ping"}"#]);
+    talk.hear(r#"{"re":7,"ok":{}}"#);
+    talk.sent(&[r#"{"id":8,"cmd":"join","room":"lobby"}"#]);
     talk.hear(
         r#"{"ev":"message","room":"lobby","from":"bob","seq":6,"ts":"2026-01-31T12:00:05.000Z","text":"six"}"#,
     );
     talk.hear(
-        r#"{"re":7,"ok":{"room":"lobby","members":["alice"],"seq":5,"messages":[{"from":"bob","seq":5,"text":"five"}]}}"#,
+        r#"{"re":8,"ok":{"room":"lobby","members":["alice"],"seq":5,"messages":[{"from":"bob","seq":5,"text":"five"}]}}"#,
     );
     talk.events(&["logged in as alice", "entered #lobby"]);
-    talk.sent(&[r#"{"id":8,"cmd":"history","room":"lobby","limit":500,"after":2}"#]);
+    talk.sent(&[r#"{"id":9,"cmd":"history","room":"lobby","limit":500,"after":2}"#]);
     talk.hear(
-        r#"{"re":8,"ok":{"messages":[{"from":"alice","seq":3,"text":"three"},{"from":"bob","seq":4,"text":"4"}]}}"#,
+        r#"{"re":9,"ok":{"messages":[{"from":"alice","seq":3,"text":"three"},{"from":"bob","seq":4,"text":"4"}]}}"#,
     );
     talk.events(&["#lobby: alice: three", "#lobby: bob: 4", "#lobby: bob: five"]);
-    talk.sent(&[r#"{"id":9,"cmd":"history","room":"lobby","limit":500,"after":5}"#]);
-    talk.hear(r#"{"re":9,"ok":{"messages":[{"from":"bob","seq":6,"text":"six"}]}}"#);
+    talk.sent(&[r#"{"id":10,"cmd":"history","room":"lobby","limit":500,"after":5}"#]);
+    talk.hear(r#"{"re":10,"ok":{"messages":[{"from":"bob","seq":6,"text":"six"}]}}"#);
     talk.events(&["#lobby: bob: six", "back after 750ms"]);
-    talk.sent(&[&say(10, "three", 2)]);
-    talk.hear(r#"{"re":10,"ok":{"seq":3,"ts":"2026-01-31T12:00:02.000Z"}}"#);
-    talk.events(&["answer Said { room: \"lobby\" }"]);
-    talk.sent(&[&say(11, "four", 3)]);
-    talk.hear(r#"{"re":11,"ok":{"seq":7,"ts":"2026-01-31T12:00:09.000Z"}}"#);
-    talk.events(&["#lobby: alice: four", "answer Said { room: \"lobby\" }"]);
+    talk.sent(&[&say(11, "three", 2)]);
+    talk.hear(r#"{"re":11,"ok":{"seq":3,"ts":"2026-01-31T12:00:02.000Z"}}"#);
+    talk.events(&["answer Said { room: \"lobby\", seq: Seq(3), at: Timestamp(1769860802000) }"]);
+    talk.sent(&[&say(12, "four", 3)]);
+    talk.hear(r#"{"re":12,"ok":{"seq":7,"ts":"2026-01-31T12:00:09.000Z"}}"#);
+    talk.events(&[
+        "#lobby: alice: four",
+        "answer Said { room: \"lobby\", seq: Seq(7), at: Timestamp(1769860809000) }",
+    ]);
     assert!(talk.session.is_settled());
 }
