@@ -4,6 +4,9 @@
 //!   interruptions, and says each text exactly once. [`session::event`] is what it tells.
 //! - [`wire`] turns requests into JSON lines and lines into replies and events.
 //! - [`scrollback`] keeps the lines of a conversation in little memory.
+//! - [`link`] drives a session over a real connection; start there to write a bot.
+//! - [`trust`] tells whether the server is the one it should be.
+//! - [`keep`] reads and replaces small private files.
 //!
 //! A user interface works like this, whatever it looks like:
 //!
@@ -11,7 +14,8 @@
 //! loop {
 //!     for event in link.poll(timeout)? { ... }    // returns at the latest when the time is up, and
 //!                                                 // at once when somebody calls `link.waker().wake()`
-//!     link.session().say(now, &room, "hi", false) // any wish of the user; sent by the next `poll`
+//!     link.say(&room, "hi")?;                     // any wish of the user; sent by the next `poll`
+//!     for room in link.session().rooms() { ... }  // anything there is to draw
 //! }
 //! ```
 //!
@@ -23,6 +27,9 @@
 //! position and unread mark; they stay the same when older lines are loaded
 //! ([`Session::load_older`](session::Session::load_older)).
 
+pub mod keep;
+pub mod link;
 pub mod scrollback;
 pub mod session;
+pub mod trust;
 pub mod wire;

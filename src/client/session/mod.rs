@@ -391,6 +391,11 @@ impl Session {
         self.lines.pop_front()
     }
 
+    /// There is something to send.
+    pub fn has_lines(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
     /// The next event; to be asked for until there is none.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
