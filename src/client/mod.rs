@@ -1,1 +1,35 @@
-//! client
+//! The client library: everything a program needs to take part in a chat on a sottod server.
+//!
+//! - [`session`] decides: a pure state machine that logs in, keeps rooms complete and in order across
+//!   interruptions, and says each text exactly once. [`session::event`] is what it tells.
+//! - [`wire`] turns requests into JSON lines and lines into replies and events.
+//! - [`scrollback`] keeps the lines of a conversation in little memory.
+//! - [`link`] drives a session over a real connection; start there to write a bot.
+//! - [`trust`] tells whether the server is the one it should be.
+//! - [`keep`] reads and replaces small private files.
+//!
+//! A user interface works like this, whatever it looks like:
+//!
+//! ```text
+//! loop {
+//!     for event in link.poll(timeout)? { ... }    // returns at the latest when the time is up, and
+//!                                                 // at once when somebody calls `link.waker().wake()`
+//!     link.say(&room, "hi")?;                     // any wish of the user; sent by the next `poll`
+//!     for room in link.session().rooms() { ... }  // anything there is to draw
+//! }
+//! ```
+//!
+//! Everything to draw can be read from the session at any time, so an interface needs little state of
+//! its own: [`Session::rooms`](session::Session::rooms) with topic, members, scrollback and the texts
+//! that wait for confirmation ([`Room::unconfirmed`](session::room::Room::unconfirmed)),
+//! [`Session::people`](session::Session::people), [`Session::state`](session::Session::state),
+//! [`Session::lag`](session::Session::lag). [`LineNumber`](scrollback::LineNumber)s serve as scroll
+//! position and unread mark; they stay the same when older lines are loaded
+//! ([`Session::load_older`](session::Session::load_older)).
+
+pub mod keep;
+pub mod link;
+pub mod scrollback;
+pub mod session;
+pub mod trust;
+pub mod wire;

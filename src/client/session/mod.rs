@@ -1,0 +1,547 @@
+//! A chat session as a pure state machine: no socket, no clock, no randomness.
+//!
+//! Lines from the server and wishes of the user go in; lines to send, [`Event`]s to show, a deadline
+//! and a wish to be connected come out. Whoever drives it ([`Link`](crate::client::link::Link), a
+//! test, a simulation) does what [`Session::wish`] says and tells what came of it:
+//!
+//! ```text
+//!      ┌───────────────────── log_in ──────────────────────┐
+//!      ▼   connected                                       │
+//!  Connecting ──► Greeting ── name accepted ──► Online   Refused
+//!    ▲     │ failed  │  └───── name refused ───────│───────▲
+//!    │     │         │ lost                        │ lost
+//!    │ time▼         ▼                             │
+//!    └── Resting ◄─────────────────────────────────┘   quit, or not trusted ──► Stopped
+//! ```
+//!
+//! What it promises for rooms: every message of the log once, in the order of `seq`, also across
+//! interruptions (see [`sequence`]); every text that [`Session::say`] accepted is said exactly once,
+//! in the order it was accepted, unless the server refuses it. After an interruption a text that may
+//! have arrived is sent again under its old `key`; a guest, whose keys end with the connection, looks
+//! for it among the messages it missed first. A private message has no key: if the connection breaks
+//! before the answer, it is not repeated, and the user is told ([`Failure::Lost`]).
+
+pub mod event;
+pub mod room;
+pub mod sequence;
+
+mod answers;
+mod news;
+mod read;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::client::scrollback::{Kind, Line, LineNumber, Origin, Scrollback};
+use crate::client::session::answers::Outstanding;
+use crate::client::session::event::{Event, Failure, Lost, Place, Stop};
+use crate::client::session::room::Room;
+use crate::client::wire::{self, Head};
+use crate::proto::id::Seq;
+use crate::proto::name::{RoomName, UserName};
+use crate::proto::secret::Secret;
+use crate::proto::time::{Instant, Now};
+
+/// How to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Without an account.
+    Guest,
+    Password(Secret),
+    Register {
+        password: Secret,
+        invite: Option<Secret>,
+    },
+    /// From an earlier login; `password` is tried if the token has ended.
+    Token {
+        token: Secret,
+        password: Option<Secret>,
+    },
+}
+
+/// Who logs in, and what to do then.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub user: String,
+    pub login: Login,
+    /// Rooms to join, beside those an account is in already.
+    pub rooms: Vec<RoomName>,
+}
+
+/// What the session wants of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// One connection of this number: make it, keep it; end a connection of any other number.
+    Connect(u64),
+    /// No connection: end what there is.
+    Rest,
+}
+
+/// What the connection is like, for a status bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Connecting,
+    /// Connected, waiting for the name to be accepted.
+    Greeting,
+    Online,
+    /// The name or password was refused.
+    Refused,
+    /// Waiting to try again.
+    Resting {
+        until: Instant,
+    },
+    Stopped,
+}
+
+/// See the [module](self).
+pub struct Session {
+    user: String,
+    login: Login,
+    /// Name and kind of the session, once it was accepted; kept while it is interrupted.
+    name: Option<Box<str>>,
+    guest: bool,
+    phase: Phase,
+    /// Counts connections, so that news of an old one is not taken for news of this one.
+    attempt: u64,
+    /// Failures since the last connection that held.
+    failures: u32,
+    /// The interruption that is going on.
+    interrupted: Option<Interruption>,
+    rooms: BTreeMap<RoomName, Room>,
+    people: BTreeMap<UserName, Person>,
+    server: Scrollback,
+    outstanding: BTreeMap<i64, Outstanding>,
+    next_request: i64,
+    next_ticket: u64,
+    next_key: u64,
+    /// Makes the keys of this session different from those of any other.
+    key_prefix: String,
+    jitter: u64,
+    /// Nothing that the session repeats by itself is sent before this: the server was too busy.
+    pause: Option<Instant>,
+    heard: Instant,
+    ping_sent: Option<Instant>,
+    lag: Option<Duration>,
+    odd_lines: u32,
+    /// The request whose answer comes after all rooms that the login restores.
+    restoring: Option<i64>,
+    lines: VecDeque<Zeroizing<String>>,
+    events: VecDeque<Event>,
+}
+
+/// A private conversation.
+#[derive(Debug)]
+pub struct Person {
+    name: UserName,
+    scrollback: Scrollback,
+    touched: u64,
+}
+
+impl Person {
+    pub fn name(&self) -> &UserName {
+        &self.name
+    }
+
+    pub fn scrollback(&self) -> &Scrollback {
+        &self.scrollback
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Connecting { since: Instant },
+    Greeting { since: Instant },
+    Online { since: Instant },
+    Refused,
+    Resting { until: Instant },
+    Quitting { until: Instant },
+    Stopped,
+}
+
+#[derive(Clone, Debug)]
+struct Interruption {
+    since: Instant,
+    /// It had been online before, so rooms have gaps to fill and there is a way back.
+    was_online: bool,
+}
+
+impl Session {
+    /// A session that wants to connect. `entropy` must be random: it makes message keys unique, and
+    /// spreads the attempts of many clients over time.
+    pub fn new(now: Now, options: Options, entropy: [u8; 24]) -> Session {
+        let (prefix, jitter) = entropy.split_at(16);
+        let mut session = Session {
+            user: options.user,
+            login: options.login,
+            name: None,
+            guest: true,
+            phase: Phase::Connecting { since: now.mono },
+            attempt: 1,
+            failures: 0,
+            interrupted: None,
+            rooms: BTreeMap::new(),
+            people: BTreeMap::new(),
+            server: Scrollback::default(),
+            outstanding: BTreeMap::new(),
+            next_request: 1,
+            next_ticket: 1,
+            next_key: 1,
+            key_prefix: prefix.iter().map(|byte| format!("{byte:02x}")).collect(),
+            jitter: u64::from_le_bytes(jitter.try_into().expect("24 - 16 = 8 bytes")),
+            pause: None,
+            heard: now.mono,
+            ping_sent: None,
+            lag: None,
+            odd_lines: 0,
+            restoring: None,
+            lines: VecDeque::new(),
+            events: VecDeque::new(),
+        };
+        for room in options.rooms.into_iter().take(ROOMS_MAX) {
+            session.rooms.insert(room.clone(), Room::new(room, None));
+        }
+        session
+    }
+
+    // ---- what there is to see -------------------------------------------------------------------
+
+    /// The name as the server shows it; `None` before it was accepted for the first time.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Who wants to log in.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Without an account.
+    pub fn is_guest(&self) -> bool {
+        self.guest
+    }
+
+    pub fn state(&self) -> State {
+        match self.phase {
+            Phase::Connecting { .. } => State::Connecting,
+            Phase::Greeting { .. } => State::Greeting,
+            Phase::Online { .. } | Phase::Quitting { .. } => State::Online,
+            Phase::Refused => State::Refused,
+            Phase::Resting { until } => State::Resting { until },
+            Phase::Stopped => State::Stopped,
+        }
+    }
+
+    /// How long the server takes to answer; grows while an answer is late.
+    pub fn lag(&self, now: Now) -> Option<Duration> {
+        let waiting = self.ping_sent.map(|sent| Duration::from_millis(now.mono.since_ms(sent)));
+        waiting.max(self.lag)
+    }
+
+    /// All rooms of this session in the order of names, those that were left too.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.values()
+    }
+
+    pub fn room(&self, name: &RoomName) -> Option<&Room> {
+        self.rooms.get(name)
+    }
+
+    /// Private conversations in the order of names.
+    pub fn people(&self) -> impl Iterator<Item = &Person> {
+        self.people.values()
+    }
+
+    /// The lines of a conversation; `None` if there is none of this name.
+    pub fn scrollback(&self, place: &Place) -> Option<&Scrollback> {
+        match place {
+            Place::Server => Some(&self.server),
+            Place::Room(room) => self.rooms.get(room).map(|room| &room.scrollback),
+            Place::Person(user) => self.people.get(user).map(|person| &person.scrollback),
+        }
+    }
+
+    /// Texts that were accepted and are not confirmed by the server, in all rooms.
+    pub fn unconfirmed(&self) -> usize {
+        self.rooms.values().map(|room| room.outbox.len()).sum()
+    }
+
+    /// Nothing is on its way or waits to be sent, and no room has a gap: what was asked is answered.
+    pub fn is_settled(&self) -> bool {
+        let rooms = self.rooms.values().all(Room::is_settled);
+        let asked = self.outstanding.values().any(Outstanding::matters);
+        matches!(self.phase, Phase::Online { .. }) && rooms && !asked && self.lines.is_empty()
+    }
+
+    // ---- the connection -------------------------------------------------------------------------
+
+    /// What the driver should do about its connection.
+    pub fn wish(&self) -> Wish {
+        match self.phase {
+            Phase::Refused | Phase::Resting { .. } | Phase::Stopped => Wish::Rest,
+            _ => Wish::Connect(self.attempt),
+        }
+    }
+
+    /// The connection of the current wish is there, encrypted and all.
+    pub fn connected(&mut self, now: Now) {
+        if !matches!(self.phase, Phase::Connecting { .. }) {
+            return;
+        }
+        self.heard = now.mono;
+        self.odd_lines = 0;
+        self.phase = Phase::Greeting { since: now.mono };
+        self.greet();
+    }
+
+    /// The connection of the current wish ended, or could not be made.
+    pub fn disconnected(&mut self, now: Now, why: Lost) {
+        match self.phase {
+            Phase::Refused | Phase::Resting { .. } | Phase::Stopped => {}
+            Phase::Quitting { .. } => self.stop(Stop::Quit),
+            Phase::Connecting { .. } | Phase::Greeting { .. } | Phase::Online { .. } => self.lose(now, why),
+        }
+    }
+
+    /// Connects at once instead of at the end of the current rest, and again after a [`Event::Stopped`].
+    pub fn connect_now(&mut self, now: Now) {
+        if matches!(self.phase, Phase::Resting { .. } | Phase::Stopped) {
+            self.attempt += 1;
+            self.phase = Phase::Connecting { since: now.mono };
+        }
+    }
+
+    /// A line came, without its end.
+    pub fn handle_line(&mut self, now: Now, line: &[u8]) {
+        if matches!(
+            self.phase,
+            Phase::Connecting { .. } | Phase::Refused | Phase::Resting { .. } | Phase::Stopped
+        ) {
+            return;
+        }
+        self.heard = now.mono;
+        let read = match wire::head(line) {
+            Ok(Head::Reply { re, refused }) => self.handle_reply(now, re, refused, line),
+            Ok(Head::Event { ev, kind }) => self.handle_news(now, &ev, &kind, line),
+            Err(odd) => Err(odd),
+        };
+        if read.is_err() {
+            self.handle_odd_line(now);
+        }
+        self.advance(now);
+    }
+
+    fn handle_odd_line(&mut self, now: Now) {
+        self.odd_lines += 1;
+        let greeting = matches!(self.phase, Phase::Greeting { .. });
+        if self.odd_lines == 1 && !greeting {
+            self.note(now, Place::Server, Kind::Error, "the server sent a line that cannot be read");
+        }
+        // Before it has said anything sensible, this is no server of ours.
+        if greeting || self.odd_lines > ODD_LINES_MAX {
+            self.lose(now, Lost::Garbage);
+        }
+    }
+
+    /// When to call [`Session::handle_timeout`] next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Connecting { since } => Some(since + CONNECT_PATIENCE),
+            Phase::Greeting { since } => Some(since + LOGIN_PATIENCE),
+            Phase::Online { .. } => {
+                let quiet = match self.ping_sent {
+                    Some(_) => self.heard + SILENCE_MAX,
+                    None => self.heard + PING_AFTER,
+                };
+                Some(self.pause.map_or(quiet, |pause| pause.min(quiet)))
+            }
+            Phase::Resting { until } | Phase::Quitting { until } => Some(until),
+            Phase::Refused | Phase::Stopped => None,
+        }
+    }
+
+    /// A deadline came.
+    pub fn handle_timeout(&mut self, now: Now) {
+        if self.next_deadline().is_none_or(|deadline| now.mono < deadline) {
+            return;
+        }
+        match self.phase {
+            Phase::Connecting { .. } | Phase::Greeting { .. } => self.lose(now, Lost::Silent),
+            Phase::Online { .. } if self.pause.is_some_and(|pause| pause <= now.mono) => {
+                self.pause = None;
+                self.advance(now);
+            }
+            Phase::Online { .. } if self.ping_sent.is_some() => self.lose(now, Lost::Silent),
+            Phase::Online { .. } => self.ping(now),
+            Phase::Resting { .. } => {
+                self.attempt += 1;
+                self.phase = Phase::Connecting { since: now.mono };
+            }
+            Phase::Quitting { .. } => self.stop(Stop::Quit),
+            Phase::Refused | Phase::Stopped => {}
+        }
+    }
+
+    /// The next line to send, with its end; to be asked for until there is none.
+    pub fn poll_line(&mut self) -> Option<Zeroizing<String>> {
+        self.lines.pop_front()
+    }
+
+    /// There is something to send.
+    pub fn has_lines(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    /// The next event; to be asked for until there is none.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Ends the connection and everything that depends on it, and rests before the next one.
+    fn lose(&mut self, now: Now, why: Lost) {
+        let online_since = match self.phase {
+            Phase::Online { since } => Some(since),
+            _ => None,
+        };
+        if online_since.is_some_and(|since| now.mono.since_ms(since) >= as_ms(STEADY_AFTER)) {
+            self.failures = 0;
+        }
+        self.drop_connection();
+        let untrusted = why == Lost::Untrusted;
+        if self.interrupted.is_none() {
+            self.interrupted = Some(Interruption { since: now.mono, was_online: self.name.is_some() });
+            self.events.push_back(Event::Lost(why));
+        }
+        if untrusted {
+            self.stop(Stop::Untrusted);
+        } else {
+            self.phase = Phase::Resting { until: now.mono + self.rest() };
+        }
+    }
+
+    /// Nothing that was asked on the old connection will be answered.
+    fn drop_connection(&mut self) {
+        self.lines.clear();
+        self.pause = None;
+        self.restoring = None;
+        self.ping_sent = None;
+        self.lag = None;
+        for outstanding in std::mem::take(&mut self.outstanding).into_values() {
+            if let Some(ticket) = outstanding.abandoned() {
+                self.events.push_back(Event::Answered { ticket, outcome: Err(Failure::Lost) });
+            }
+        }
+        for room in self.rooms.values_mut() {
+            room.interrupt();
+        }
+    }
+
+    fn stop(&mut self, why: Stop) {
+        self.drop_connection();
+        self.phase = Phase::Stopped;
+        self.events.push_back(Event::Stopped(why));
+    }
+
+    /// Doubles with every failure, up to a bound; between half and all of it, so that clients that
+    /// lost their server together do not come back together.
+    fn rest(&mut self) -> Duration {
+        let doubled = as_ms(REST_FIRST).saturating_mul(1 << self.failures.min(16));
+        let rest = doubled.min(as_ms(REST_MAX));
+        self.failures = self.failures.saturating_add(1);
+        Duration::from_millis(rest / 2 + self.random() % (rest / 2 + 1))
+    }
+
+    /// SplitMix64: good enough to spread attempts, and nothing else depends on it.
+    fn random(&mut self) -> u64 {
+        self.jitter = self.jitter.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.jitter;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    // ---- lines ----------------------------------------------------------------------------------
+
+    /// Adds a line to its conversation and tells the user interface.
+    fn show(&mut self, place: Place, line: Line) {
+        let number = match &place {
+            Place::Server => self.server.push(&line),
+            Place::Room(room) => match self.rooms.get_mut(room) {
+                Some(room) => room.scrollback.push(&line),
+                None => return,
+            },
+            Place::Person(user) => self.person(user).scrollback.push(&line),
+        };
+        self.events.push_back(Event::Line { place, number, line });
+    }
+
+    fn note(&mut self, now: Now, place: Place, kind: Kind, text: impl AsRef<str>) -> LineNumber {
+        let line = notice(now, kind, "", text.as_ref());
+        let number = self.scrollback(&place).map_or(0, |scrollback| scrollback.numbers().end);
+        self.show(place, line);
+        number
+    }
+
+    fn person(&mut self, user: &UserName) -> &mut Person {
+        if !self.people.contains_key(user) && self.people.len() >= PEOPLE_MAX {
+            let oldest = self.people.iter().min_by_key(|(_, person)| person.touched);
+            let oldest = oldest.map(|(name, _)| name.clone());
+            oldest.map(|name| self.people.remove(&name));
+        }
+        self.next_key += 1;
+        let touched = self.next_key;
+        let person = self.people.entry(user.clone()).or_insert_with(|| Person {
+            name: user.clone(),
+            scrollback: Scrollback::default(),
+            touched,
+        });
+        person.touched = touched;
+        person
+    }
+}
+
+/// A line about something that happened just now.
+fn notice(now: Now, kind: Kind, from: &str, text: &str) -> Line {
+    Line {
+        kind,
+        origin: Origin::Live,
+        own: false,
+        seq: Seq(0),
+        at: now.wall,
+        from: from.into(),
+        text: text.into(),
+    }
+}
+
+fn as_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Rooms of one session; the server lets an account be in a hundred.
+pub const ROOMS_MAX: usize = 1_000;
+/// Private conversations kept; the one that was quiet longest goes.
+pub const PEOPLE_MAX: usize = 1_000;
+
+/// To a connection, with name look-up and TLS.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
+/// To the answer to a login: passwords take time on purpose, and logins queue.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(60);
+/// When nothing was heard for this long, ask whether the server is there; below what routers forget.
+const PING_AFTER: Duration = Duration::from_secs(30);
+/// When nothing was heard for this long in spite of asking, the connection is dead.
+const SILENCE_MAX: Duration = Duration::from_secs(50);
+/// To the answer to `quit`; then the connection is simply ended.
+const QUIT_PATIENCE: Duration = Duration::from_secs(2);
+/// The first rest before a new attempt, and the longest.
+const REST_FIRST: Duration = Duration::from_millis(250);
+const REST_MAX: Duration = Duration::from_secs(30);
+/// A connection that held this long makes earlier failures forgotten.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// Lines that cannot be read before the connection is given up.
+const ODD_LINES_MAX: u32 = 20;
+
+const _: () = assert!(PING_AFTER.as_secs() < SILENCE_MAX.as_secs());
