@@ -109,6 +109,10 @@ fn change(
 
 /// One user a line: the name, when the account was made, and whether it is banned.
 fn list(config: &Config, out: &mut dyn Write) -> Result<(), CommandError> {
+    if !config.data.exists() {
+        // Before the first start there are no accounts; to say so, nothing has to be made.
+        return Ok(());
+    }
     for user in existing(config)?.list_users()? {
         let banned = if user.banned { "\tbanned" } else { "" };
         writeln!(out, "{}\t{}{banned}", user.name, user.created.rfc3339())?;

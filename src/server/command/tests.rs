@@ -83,9 +83,10 @@ fn wrong_names_and_passwords_are_wrong_usage_and_make_nothing() {
 }
 
 #[test]
-fn a_data_directory_that_is_missing_is_not_taken_for_an_empty_one() {
+fn a_data_directory_that_is_missing_is_not_made_to_find_it_empty() {
     let place = place();
-    fails(place.user(UserAction::List), 1, "there is no such data directory");
+    assert_eq!(place.user(UserAction::List).unwrap(), "");
+    fails(place.user(UserAction::Ban { name: "alice" }), 1, "there is no such data directory");
     fails(backup(&place.config, Path::new("never-made")), 1, "there is no such data directory");
     assert!(!place.config.data.exists());
 }
