@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use super::password::{checked, first_line};
 use super::*;
 use crate::config::Overrides;
+use crate::hub::job::OperatorNews;
 use crate::proto::secret::Secret;
+use crate::store::{Store, StoreOptions};
 
 /// A data directory that is not made yet, and a file with a password.
 struct Place {
@@ -66,6 +68,27 @@ fn accounts_come_and_go() {
     for action in [UserAction::Ban { name: "bob" }, UserAction::Remove { name: "bob" }] {
         fails(place.user(action), 1, "bob: there is no account of this name");
     }
+}
+
+#[test]
+fn a_change_is_done_when_the_running_server_has_noticed_it() {
+    let place = place();
+    let _server = data_dir::DataDir::open(&place.config.data).unwrap();
+    let (mut store, _) = Store::open(&place.config.data, StoreOptions::default()).unwrap();
+    let heard = thread::scope(|scope| {
+        let command = scope.spawn(|| place.add("alice"));
+        let mut heard = Vec::new();
+        while heard.is_empty() {
+            assert!(!command.is_finished(), "the command did not wait");
+            heard = store.news();
+        }
+        command.join().unwrap().unwrap();
+        heard
+    });
+    assert!(
+        matches!(&heard[..], [OperatorNews::Added { user, .. }] if **user.shown() == *"alice"),
+        "{heard:?}"
+    );
 }
 
 #[test]
