@@ -81,7 +81,7 @@ pub fn user(config: &Config, action: UserAction<'_>, out: &mut dyn Write) -> Res
             let hash = work::password::hash(&password, config.accounts.bcrypt_cost);
             let mut operator = Operator::open(&config.data)?;
             operator.add_user(&user, &hash).map_err(|error| of_user(&user, error))?;
-            until_noticed(config, &operator)?;
+            until_noticed(config, &operator, || thread::sleep(NOTICE_PAUSE))?;
             (user, "added")
         }
         UserAction::Ban { name } => change(config, name, "banned", Operator::ban_user)?,
@@ -92,7 +92,7 @@ pub fn user(config: &Config, action: UserAction<'_>, out: &mut dyn Write) -> Res
             let password = password::new_password(&user, password_file)?;
             let hash = work::password::hash(&password, config.accounts.bcrypt_cost);
             operator.set_password(&user, &hash).map_err(|error| of_user(&user, error))?;
-            until_noticed(config, &operator)?;
+            until_noticed(config, &operator, || thread::sleep(NOTICE_PAUSE))?;
             (user, "has a new password")
         }
         UserAction::Remove { name } => change(config, name, "removed", Operator::remove_user)?,
@@ -110,19 +110,19 @@ fn change(
     let user = user_name(name)?;
     let mut operator = existing(config)?;
     act(&mut operator, &user).map_err(|error| of_user(&user, error))?;
-    until_noticed(config, &operator)?;
+    until_noticed(config, &operator, || thread::sleep(NOTICE_PAUSE))?;
     Ok((user, done))
 }
 
 /// Waits until a running server has noticed a change, so that whoever goes on finds it done.
-fn until_noticed(config: &Config, operator: &Operator) -> Result<(), CommandError> {
+fn until_noticed(config: &Config, operator: &Operator, mut pause: impl FnMut()) -> Result<(), CommandError> {
     let begun = Instant::now();
     while operator.news_wait()? && data_dir::is_in_use(&config.data) {
         if begun.elapsed() > NOTICE_WAIT {
             log::warn!("the change is made, but the server has not noticed it yet; is it very busy?");
             break;
         }
-        thread::sleep(NOTICE_PAUSE);
+        pause();
     }
     Ok(())
 }
