@@ -3,6 +3,7 @@
 pub mod random;
 
 mod hostile;
+mod limits;
 mod pairing;
 mod party;
 mod prekeys;
