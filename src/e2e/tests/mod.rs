@@ -6,6 +6,7 @@ mod hostile;
 mod limits;
 mod pairing;
 mod party;
+mod points;
 mod prekeys;
 mod secrets;
 mod simulation;

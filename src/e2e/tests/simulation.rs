@@ -215,17 +215,17 @@ impl World {
         }
         (0..self.delivered.len()).for_each(|which| self.repeat(which));
         for (one, other) in [(0, 1), (1, 2), (2, 0)] {
-            // The client resets after a failure; here it is done for good measure if one was possible.
+            // The client resets after a failure; here it is done wherever one was possible.
             if self.rolled_back {
                 let bundle = self.parties[other].bundle();
                 let uid = self.address(other).uid;
                 self.parties[one].start(uid, bundle).unwrap();
             }
-            self.rolled_back_talk(one, other);
+            self.talk(one, other);
         }
     }
 
-    fn rolled_back_talk(&mut self, one: usize, other: usize) {
+    fn talk(&mut self, one: usize, other: usize) {
         for (from, to) in [(one, other), (other, one), (one, other)] {
             let (peer, key) = (self.address(to), self.parties[to].key());
             if !self.parties[from].set(peer).can_send(&key) {
@@ -243,11 +243,11 @@ fn steps(with_rollback: bool) -> impl Strategy<Value = Vec<Step>> {
     let party = 0..3_usize;
     let (which, often) = (any::<usize>(), prop::bool::weighted(0.15));
     let step = prop_oneof![
-        8 => (party.clone(), party.clone(), often.clone()).prop_map(|(from, to, crash)| Step::Send { from, to, crash }),
+        8 => (party.clone(), party.clone(), often).prop_map(|(from, to, crash)| Step::Send { from, to, crash }),
         1 => (party.clone(), party.clone()).prop_map(|(from, to)| Step::Restart { from, to }),
-        7 => (which.clone(), often).prop_map(|(which, crash)| Step::Deliver { which, crash }),
-        1 => (which.clone(), any::<usize>()).prop_map(|(which, bit)| Step::Alter { which, bit }),
-        1 => which.clone().prop_map(|which| Step::Repeat { which }),
+        7 => (which, often).prop_map(|(which, crash)| Step::Deliver { which, crash }),
+        1 => (which, any::<usize>()).prop_map(|(which, bit)| Step::Alter { which, bit }),
+        1 => which.prop_map(|which| Step::Repeat { which }),
         1 => which.prop_map(|which| Step::Lose { which }),
         u32::from(with_rollback) => (party, 1..6_usize).prop_map(|(party, back)| Step::RollBack { party, back }),
     ];

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::e2e::content::Content;
 use crate::e2e::envelope::Envelope;
 use crate::e2e::error::Error;
-use crate::e2e::file_name::safe_name;
+use crate::e2e::file::name::safe_name;
 use crate::e2e::fingerprint::read_paste_form;
 use crate::e2e::keystore;
 use crate::e2e::pairing::PairingCode;

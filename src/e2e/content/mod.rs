@@ -97,7 +97,7 @@ pub struct FileNote {
     /// Of the blob.
     #[serde(with = "hex")]
     pub sha256: [u8; 32],
-    /// As the sender wrote it: pass it through [`crate::e2e::file_name::safe_name`].
+    /// As the sender wrote it: pass it through [`crate::e2e::file::name::safe_name`].
     pub name: String,
     pub mime: String,
 }
@@ -233,5 +233,4 @@ pub const LABEL_BYTES_MAX: usize = 255;
 pub const PAIR_TRUST_MAX: usize = 400;
 
 #[cfg(test)]
-#[path = "content_tests.rs"]
 mod tests;
