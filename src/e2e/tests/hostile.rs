@@ -3,11 +3,10 @@
 //! [`Party::receive`] compares the whole stored state around each error.
 
 use crate::e2e::address::{Address, DAY_MS, DeviceId, Millis, Uid};
-use crate::e2e::dh::DhPublic;
 use crate::e2e::envelope::{CONTENT_BYTES_MAX, Envelope};
 use crate::e2e::error::Error;
 use crate::e2e::identity::Identity;
-use crate::e2e::prekey::OneTimePrekey;
+use crate::e2e::prekey::{Bundle, OneTimePrekey};
 use crate::e2e::seen::{BaseId, SEEN_BASES_MAX};
 use crate::e2e::session_set::SESSIONS_MAX;
 use crate::e2e::tests::party::{NOW, Party, acquainted};
@@ -143,15 +142,28 @@ fn a_one_time_prekey_given_out_twice() {
     assert_eq!(bob.opens(carol.address, &other), Err(Error::UnknownPrekey));
 }
 
-/// One-time prekeys are unsigned: a forged one must make a message that nobody opens.
+/// One-time prekeys are unsigned: whatever bit of one is changed, nobody opens the message that it
+/// makes, if it makes one.
 #[test]
 fn a_forged_one_time_prekey() {
     let (mut alice, mut bob) = (Party::new(1, 1), Party::new(2, 3));
-    let mut bundle = bob.bundle();
-    bundle.one_time = Some(OneTimePrekey { public: DhPublic([9; 32]), ..bundle.one_time.unwrap() });
-    alice.start(bob.address.uid, bundle).unwrap();
-    let first = alice.send(&bob, b"hello");
-    assert_eq!(bob.opens(alice.address, &first), Err(Error::Auth));
+    let bundle = bob.bundle();
+    let OneTimePrekey { id, public } = bundle.one_time.unwrap();
+    let mut check = |one_time: OneTimePrekey, what: &str| {
+        if alice.start(bob.address.uid, Bundle { one_time: Some(one_time), ..bundle }).is_ok() {
+            let first = alice.send(&bob, b"hello");
+            let opened = bob.opens(alice.address, &first);
+            assert!(matches!(opened, Err(Error::Auth | Error::UnknownPrekey)), "{what}: {opened:?}");
+        }
+    };
+    for bit in 0..256 {
+        let mut public = public;
+        public.0[bit / 8] ^= 1 << (bit % 8);
+        check(OneTimePrekey { id, public }, &format!("bit {bit}"));
+    }
+    for bit in 0..32 {
+        check(OneTimePrekey { id: id ^ (1 << bit), public }, &format!("bit {bit} of the number"));
+    }
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn run(steps: &[Step], seed: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Every message that arrives opens exactly once.
     #[test]

@@ -67,7 +67,7 @@ fn stored_prekeys_are_checked() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// No reader panics, whatever it gets; the beginning is right, so that more than that is read.
     #[test]
