@@ -1,3 +1,5 @@
+//! Each kind as JSON and back, wrong forms, and the bounds.
+
 use super::*;
 use crate::e2e::identity::Identity;
 use crate::e2e::trust::Standing;

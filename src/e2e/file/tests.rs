@@ -1,3 +1,5 @@
+//! Chunks in their place, cut and changed blobs, and uploads that go on.
+
 use super::*;
 use crate::e2e::tests::random::Seeded;
 
