@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! "SVK1" || kdf u8 || m_kib u32 || t u32 || p u32 || salt 16 || nonce 12 || 48 bytes
-//! kdf 1: KEK = Argon2id v1.3(passphrase as NFC, salt, m, t, p)     48 bytes = GCM(KEK, nonce, DEK, aad = all before the nonce)
-//! kdf 0: m, t, p, salt and nonce are zero                          48 bytes = DEK || SHA-256(all before it and DEK)[0..16]
+//! kdf 1: 48 bytes = GCM(KEK, nonce, DEK, aad = all before the nonce)
+//!        KEK = Argon2id v1.3(passphrase as NFC, salt, m, t, p)
+//! kdf 0: 48 bytes = DEK || SHA-256(all before it and DEK)[0..16]
+//!        m, t, p, salt and nonce are zero
 //! ```
 //!
 //! This makes and reads the bytes. Whoever writes them to a file does so atomically: a temporary
