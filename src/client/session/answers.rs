@@ -200,6 +200,7 @@ impl Session {
         };
         let returning = self.name.is_some();
         self.name = Some(named.user.0.clone());
+        self.name_in_doubt = false;
         self.guest = guest;
         self.phase = Phase::Online { since: now.mono };
         self.events.push_back(Event::LoggedIn(LoggedIn {
@@ -245,7 +246,8 @@ impl Session {
     }
 
     fn handle_login_refused(&mut self, now: Now, refused: Refused) {
-        let returning_guest = self.login == Login::Guest && self.name.is_some();
+        let known = self.name.is_some() || self.name_in_doubt && self.failures < NAME_TRIES;
+        let returning_guest = self.login == Login::Guest && known;
         if is_passing(&refused) || returning_guest && refused.is(Code::NameTaken) {
             // Busy; or the server has not noticed yet that the old connection is gone.
             let why = Lost::Network(refused.to_string().into());
@@ -402,7 +404,7 @@ impl Session {
         let Some(saying) = room.confirm(|saying| saying.ticket == ticket) else { return };
         let line = Line {
             kind: if saying.me { Kind::Me } else { Kind::Say },
-            origin: Origin::Live,
+            origin: Origin::Here,
             own: true,
             seq: Seq(said.seq),
             at: said.ts.0,
@@ -497,7 +499,7 @@ impl Session {
                 let from = UserName::parse(self.name().unwrap_or_default()).map_err(|_| Odd)?;
                 let line = Line {
                     kind: Kind::Say,
-                    origin: Origin::Live,
+                    origin: Origin::Here,
                     own: true,
                     seq: Seq(0),
                     at: sent.ts.0,
@@ -539,5 +541,7 @@ fn is_passing(refused: &Refused) -> bool {
     [Code::Busy, Code::ServerFull, Code::ShuttingDown, Code::TooFast].iter().any(|code| refused.is(*code))
 }
 
+/// Attempts to take a guest's name that may be one's own still; then it is somebody else's.
+const NAME_TRIES: u32 = 8;
 /// Members kept of one room.
 const MEMBERS_MAX: usize = 20_000;
