@@ -111,6 +111,10 @@ impl Swarm {
         self.clients.get(key).map_or(0, |client| client.waiting.bytes.len() - client.sent)
     }
 
+    pub fn close(&mut self, key: usize) {
+        self.clients.try_remove(key);
+    }
+
     pub fn close_all(&mut self) {
         self.clients.clear();
     }

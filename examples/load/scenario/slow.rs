@@ -24,19 +24,20 @@ pub fn run(stage: &mut Stage, options: &Options) -> Outcome<()> {
     let server = Server::start(&stage.source, &wishes)?;
     let mut swarm = Swarm::new(server.address)?;
     let keys = people::room(&mut swarm, members, ROOM, |index| format!("s{index:04}"))?;
-    swarm.small_buffers(true);
-    let deaf = people::room(&mut swarm, stalled, ROOM, |index| format!("d{index:04}"))?;
+    let readers = people::room(&mut swarm, stalled, ROOM, |index| format!("r{index:04}"))?;
     progress("everybody reads");
     let way = Way::Room { room: ROOM.into(), name: "s0000".into() };
     let mut calm = Chat::new(&keys, keys.len(), way.clone(), LINE_BYTES);
     calm.steady(&mut swarm, RATE, how_long, false)?;
     stage.report.latencies("everybody reads", &calm.latencies);
     conclude(&mut stage.report, &calm)?;
+    // Their places are taken by others, who read only until they are there.
+    readers.iter().for_each(|&key| swarm.close(key));
+    swarm.small_buffers(true);
+    let deaf = people::room(&mut swarm, stalled, ROOM, |index| format!("d{index:04}"))?;
+    deaf.iter().for_each(|&key| swarm.deafen(key));
     let before = server.usage().ok();
     progress("some do not read");
-    for &key in &deaf {
-        swarm.deafen(key);
-    }
     let mut chat = Chat::new(&keys, keys.len(), way, LINE_BYTES);
     chat.steady(&mut swarm, RATE, how_long, false)?;
     let after = server.usage().ok();
