@@ -209,13 +209,10 @@ impl Listener for Chat {
     }
 
     fn closed(&mut self, key: usize, why: &str) {
-        match self.number_of.get_mut(key) {
-            Some(number @ Some(_)) => {
-                *number = None;
-                self.ended.push(why.to_string());
-            }
-            // The scenario has other connections too, and they end as they like.
-            _ => {}
+        // The scenario has other connections too, and they end as they like.
+        if let Some(number @ Some(_)) = self.number_of.get_mut(key) {
+            *number = None;
+            self.ended.push(why.to_string());
         }
     }
 }
