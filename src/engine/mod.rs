@@ -106,7 +106,7 @@ impl Engine {
         self.counters.opened += 1;
         log::info!("{id} opened from {address}");
         let deadline = self.deadline(slot, now.mono);
-        self.timers.push(Reverse((deadline, id)));
+        self.set_timer(id, deadline);
         self.queue(slot);
         Ok(slot)
     }
@@ -129,16 +129,21 @@ impl Engine {
         }
     }
 
-    /// One turn; `replies` is drained.
-    pub fn turn(&mut self, now: Now, io: &mut impl Io, replies: &mut Vec<Reply>) {
-        for reply in replies.drain(..) {
+    /// One turn. Takes replies until they produce so much that it should be sent first; the rest stays.
+    pub fn turn(&mut self, now: Now, io: &mut impl Io, replies: &mut VecDeque<Reply>) {
+        while self.arenas.produced() <= TURN_BYTES_MAX
+            && let Some(reply) = replies.pop_front()
+        {
             self.hub.reply(now, reply, &mut self.effects);
             self.apply(now, io);
         }
         self.fire_timers(now, io);
-        for conn in std::mem::take(&mut self.drained) {
-            self.hub.drained(now, conn, &mut self.effects);
-            self.apply(now, io);
+        for id in std::mem::take(&mut self.drained) {
+            // Told something more since then, it has not taken everything.
+            if self.conn_mut(id).is_some_and(|conn| !conn.flags.await_drain) {
+                self.hub.drained(now, id, &mut self.effects);
+                self.apply(now, io);
+            }
         }
         self.serve_ready(now, io);
         self.flush_dirty(now, io);
@@ -166,10 +171,11 @@ impl Engine {
 
     /// After [`Engine::shutdown`]: everything is committed and everybody has taken what was said.
     pub fn is_settled(&self) -> bool {
-        self.hub.is_settled()
+        // A password that is being hashed is of no use to anybody any more.
+        self.hub.is_stored()
             && self.drained.is_empty()
             && self.dirty.is_empty()
-            && self.conns.iter().all(|(_, conn)| conn.is_drained())
+            && self.conns.iter().all(|(_, conn)| conn.is_drained() || conn.is_shaking_hands())
     }
 
     /// Ends every connection, whatever it has not taken.
@@ -194,6 +200,11 @@ impl Engine {
         self.hub.reconfigure(hub);
     }
 
+    /// Whether connections from there may speak without TLS.
+    pub fn serves_plain(&self, address: IpAddr) -> bool {
+        self.settings.plaintext.serves(address.to_canonical().is_loopback())
+    }
+
     pub fn connections(&self) -> usize {
         self.conns.len()
     }
@@ -204,11 +215,6 @@ impl Engine {
 
     pub fn hub(&self) -> &Hub {
         &self.hub
-    }
-
-    /// Bytes that this turn has produced so far: a long turn is cut, so that what it says is sent.
-    pub fn produced(&self) -> usize {
-        self.arenas.produced()
     }
 
     fn queue(&mut self, slot: u32) {
@@ -257,5 +263,7 @@ impl Engine {
     }
 }
 
+/// A turn that has produced so much is flushed before more is done.
+const TURN_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes read at once from one connection; then it is another's turn.
 const READ_BYTES_MAX: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 use crate::hub::effect::Effect;
 use crate::hub::job::{Page, PageRange, StoreJob};
 use crate::hub::session::{Stream, Streaming, Waiting};
-use crate::hub::{Ask, Hub};
+use crate::hub::{Ask, Hub, room_is_gone};
 use crate::proto::command::{HistoryRange, Paging};
 use crate::proto::event::{Answer, Entry, Found, HistoryPage, Part};
 use crate::proto::id::{RoomId, Seq, UserId};
@@ -66,13 +66,13 @@ impl Hub {
         page: Page,
         out: &mut Vec<Effect>,
     ) {
-        let answer = match self.rooms.get(id) {
-            Some(room) => {
-                let room = room.name.clone();
+        let answer = match self.is_member(me, id) {
+            true => {
+                let room = self.room(id).name.clone();
                 let messages = self.without_blocked(me, page.messages);
                 Answer::History(HistoryPage { room, messages, part: Part::WHOLE, more: page.more })
             }
-            None => Answer::Refused(Refusal::new(Code::NoSuchRoom, "the room is gone")),
+            false => Answer::Refused(room_is_gone()),
         };
         self.answer(ask, answer, out);
         self.ready(ask.conn, out);

@@ -242,7 +242,7 @@ pub enum StoreReply {
         text: Arc<str>,
         at: Timestamp,
     },
-    /// The letter was not kept: too many wait for this reader.
+    /// The letter was not kept: too many wait for this reader, or the account was removed.
     PostRefused {
         origin: Origin,
         to: AccountId,

@@ -14,7 +14,7 @@ use crate::proto::event::{Answer, Event, Letter};
 use crate::proto::id::{AccountId, ConnId, UserId};
 use crate::proto::name::UserName;
 use crate::proto::refusal::{Code, Refusal};
-use crate::proto::time::Timestamp;
+use crate::proto::time::{Instant, Timestamp};
 
 impl Hub {
     pub(super) fn msg(
@@ -31,8 +31,10 @@ impl Hub {
         let account = self.directory.find(&to);
         if let Some(id) = self.users.find(&to) {
             let reader = self.user(id);
-            // Behind letters that are still on their way, a new one has to wait its turn.
-            let at_once = account.is_none() || !reader.is_hidden() && reader.letters == Letters::None;
+            // Behind letters that are still on their way, a new one has to wait its turn. And what is
+            // for an account is not for a guest who had its name before.
+            let at_once = account.is_none()
+                || account == reader.account && !reader.is_hidden() && reader.letters == Letters::None;
             if at_once {
                 if reader.blocks.contains_key(self.user(me).name.key()) {
                     return Err(blocked(&reader.name));
@@ -102,20 +104,29 @@ impl Hub {
         // The reader may be there: hidden, or come in the meantime.
         let reader = self.directory.get(to).and_then(|account| self.users.find(&account.user));
         if let Some(reader) = reader {
-            self.fetch_letters(reader, out);
+            self.fetch_letters(ask.now.mono, reader, out);
         }
     }
 
-    pub(super) fn post_refused(&mut self, ask: Ask, out: &mut Vec<Effect>) {
-        let text = "too many messages wait for this user; they have to log in first";
-        self.refuse(ask, Refusal::new(Code::TooMany, text), out);
+    pub(super) fn post_refused(&mut self, ask: Ask, to: AccountId, out: &mut Vec<Effect>) {
+        let refusal = match self.directory.get(to) {
+            Some(_) => Refusal::new(Code::TooMany, "too many messages wait for this user"),
+            None => Refusal::new(Code::NoSuchUser, "this account was removed"),
+        };
+        self.refuse(ask, refusal, out);
         self.append_done(ask.conn, out);
     }
 
     /// Asks the store for letters that wait, unless that is under way.
-    pub(super) fn fetch_letters(&mut self, reader: UserId, out: &mut Vec<Effect>) {
+    pub(super) fn fetch_letters(&mut self, now: Instant, reader: UserId, out: &mut Vec<Effect>) {
         let user = self.users.get_mut(reader);
         let Some(account) = user.account else { return };
+        if let Letters::Delivering { since, .. } = user.letters
+            && now.since_ms(since) > STALLED_MS
+        {
+            // That session does not read; another may.
+            user.letters = Letters::None;
+        }
         match &mut user.letters {
             Letters::None => {
                 user.letters = Letters::Fetching { again: false };
@@ -128,7 +139,13 @@ impl Hub {
     }
 
     /// The store read letters.
-    pub(super) fn letters(&mut self, account: AccountId, letters: Vec<Letter>, out: &mut Vec<Effect>) {
+    pub(super) fn letters(
+        &mut self,
+        now: Instant,
+        account: AccountId,
+        letters: Vec<Letter>,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(reader) = self.directory.get(account).and_then(|account| self.users.find(&account.user))
         else {
             return;
@@ -138,12 +155,13 @@ impl Hub {
         user.letters = Letters::None;
         let Some(last) = letters.last() else {
             if again {
-                self.fetch_letters(reader, out);
+                self.fetch_letters(now, reader, out);
             }
             return;
         };
-        let conn = *user.sessions.first().expect("a connected user has a session");
-        user.letters = Letters::Delivering { conn, up_to: last.id };
+        // The newest session is the likeliest to be read.
+        let conn = *user.sessions.last().expect("a connected user has a session");
+        user.letters = Letters::Delivering { conn, up_to: last.id, since: now };
         let user = self.user(reader);
         for letter in letters {
             let blocked = !user.blocks.is_empty()
@@ -169,27 +187,27 @@ impl Hub {
     }
 
     /// A connection took everything that was sent to it: letters among it are delivered.
-    pub(super) fn letters_taken(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+    pub(super) fn letters_taken(&mut self, now: Instant, conn: ConnId, out: &mut Vec<Effect>) {
         let Some(me) = self.sessions.get(conn).and_then(|session| session.user) else { return };
         let user = self.users.get_mut(me);
-        if let (Letters::Delivering { conn: reader, up_to }, Some(account)) = (user.letters, user.account)
+        if let (Letters::Delivering { conn: reader, up_to, .. }, Some(account)) = (user.letters, user.account)
             && reader == conn
         {
             user.letters = Letters::None;
             self.submit_store(StoreJob::LettersDelivered { account, up_to }, out);
             // In the store's order this reads what is left after the deletion.
-            self.fetch_letters(me, out);
+            self.fetch_letters(now, me, out);
         }
     }
 
-    /// A session ended while it was taking letters: the next one, which was sent them too, stands in.
+    /// A session ended while it was taking letters: they are handed out again, to those that are left.
     pub(super) fn letters_reader_gone(&mut self, me: UserId, conn: ConnId, out: &mut Vec<Effect>) {
         let user = self.users.get_mut(me);
-        if let Letters::Delivering { conn: reader, .. } = &mut user.letters
-            && *reader == conn
+        if let Letters::Delivering { conn: reader, since, .. } = user.letters
+            && reader == conn
         {
-            *reader = *user.sessions.first().expect("it was not the last session");
-            out.push(Effect::AwaitDrain(*reader));
+            user.letters = Letters::None;
+            self.fetch_letters(since, me, out);
         }
     }
 }
@@ -197,3 +215,6 @@ impl Hub {
 fn blocked(reader: &UserName) -> Refusal {
     Refusal::new(Code::Blocked, format!("{reader} does not want messages from you"))
 }
+
+/// How long a session may take for letters before they are handed to another.
+const STALLED_MS: u64 = 10_000;

@@ -156,6 +156,7 @@ impl Hub {
             return Err(Refusal::new(Code::RegistrationClosed, text));
         }
         self.check_private(ask.conn)?;
+        self.check_failures(ask)?;
         let user = UserName::parse(user)?;
         self.check_free(&user, None)?;
         let Some(password) = password else {
@@ -183,7 +184,7 @@ impl Hub {
             ));
         }
         if let Some(key) = self.session(ask.conn).address
-            && !self.addresses.may(ask.now.mono, key, Act::Register, &self.settings.limits)
+            && !self.addresses.take(ask.now.mono, key, Act::Register, &self.settings.limits)
         {
             return Err(Refusal::new(
                 Code::TooFast,
@@ -336,10 +337,6 @@ impl Hub {
         }
         match outcome {
             Ok(record) => {
-                if let Some(key) = self.session(ask.conn).address {
-                    // Whether there was room was checked when the registration began.
-                    self.addresses.take(ask.now.mono, key, Act::Register, &self.settings.limits);
-                }
                 self.logged_in(ask, record, Named::Register, out);
             }
             Err(refusal) => {
@@ -352,7 +349,12 @@ impl Hub {
                         Refusal::new(Code::NameRegistered, "this name is registered")
                     }
                 };
+                let guessed = refusal.code == Code::BadInvite;
                 self.refuse(ask, refusal, out);
+                if guessed {
+                    // Invitations can be guessed like passwords, and are slowed like them.
+                    self.count_failure(ask, out);
+                }
             }
         }
     }
@@ -392,7 +394,7 @@ impl Hub {
         self.answer(ask, Answer::Named { user, how, token, rooms: names }, out);
         self.message_of_the_day(ask.conn, out);
         if letters_wait {
-            self.fetch_letters(me, out);
+            self.fetch_letters(ask.now.mono, me, out);
         }
         self.rejoin(ask.conn, rooms.into_iter().rev().collect(), out);
     }

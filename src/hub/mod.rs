@@ -43,7 +43,7 @@ use std::time::Duration;
 use crate::hub::address::{AddressBook, AddressKey};
 use crate::hub::directory::Directory;
 use crate::hub::effect::{CloseReason, Effect, Except, LogLine};
-use crate::hub::job::{Kept, StoreJob};
+use crate::hub::job::{Change, Kept, StoreJob};
 use crate::hub::pace::Admitted;
 use crate::hub::room::{Room, Rooms};
 use crate::hub::session::{Activity, Peer, Session, Sessions, Waiting};
@@ -102,8 +102,8 @@ pub struct Hub {
     waiting_for_credit: VecDeque<ConnId>,
     /// Connections that were over their rate, by when they are resumed.
     slowed: BinaryHeap<std::cmp::Reverse<(Instant, ConnId)>>,
-    /// Rooms of guests whose removal the store could not make, to be tried again.
-    drops_owed: Vec<RoomId>,
+    /// Changes that took effect here and that the store could not make, to be tried again.
+    owed: Vec<Change>,
     next_sweep: Instant,
     next_maintenance: Instant,
     started: Instant,
@@ -126,7 +126,7 @@ impl Hub {
             backlog: VecDeque::new(),
             waiting_for_credit: VecDeque::new(),
             slowed: BinaryHeap::new(),
-            drops_owed: Vec::new(),
+            owed: Vec::new(),
             next_sweep: now.mono + SWEEP_EVERY,
             next_maintenance: now.mono + MAINTENANCE_AFTER_START,
             started: now.mono,
@@ -147,6 +147,13 @@ impl Hub {
         }
         self.sessions.insert(Session::new(conn, address, peer.loopback));
         Ok(())
+    }
+
+    /// It is known now what the connection speaks, and whether that shows members of rooms.
+    pub fn identified(&mut self, conn: ConnId, wants_members: bool) {
+        if let Some(session) = self.sessions.get_mut(conn) {
+            session.wants_members = wants_members;
+        }
     }
 
     /// The connection's line is encrypted.
@@ -256,7 +263,7 @@ impl Hub {
     /// Tells everybody that the server stops; from now on nothing new begins.
     pub fn shutdown(&mut self, out: &mut Vec<Effect>) {
         self.stopping = true;
-        let text: Arc<str> = "the server is shutting down".into();
+        let text: Arc<str> = "come back later".into();
         for session in self.sessions.iter() {
             out.push(Effect::Tell(session.id, Event::Shutdown { text: text.clone() }));
         }
@@ -264,10 +271,9 @@ impl Hub {
 
     /// The operator changed the configuration.
     pub fn reconfigure(&mut self, settings: Settings) {
-        // The queues were made with their sizes at start.
-        let (store_jobs_max, password_jobs_max) =
-            (self.settings.store_jobs_max, self.settings.password_jobs_max);
-        self.settings = Settings { store_jobs_max, password_jobs_max, ..settings };
+        // The queues were made with their sizes at start, and a log cannot have a gap.
+        let Settings { store_jobs_max, password_jobs_max, history, .. } = self.settings;
+        self.settings = Settings { store_jobs_max, password_jobs_max, history, ..settings };
     }
 
     /// Every connection that hears a room.
@@ -290,11 +296,14 @@ impl Hub {
         self.sessions.get(conn).is_some_and(|session| matches!(session.activity, Activity::Waiting(_)))
     }
 
+    /// Nothing waits for the store any more.
+    pub fn is_stored(&self) -> bool {
+        self.backlog.is_empty() && self.store_credit == self.settings.store_jobs_max
+    }
+
     /// No work is under way in any lane.
     pub fn is_settled(&self) -> bool {
-        self.backlog.is_empty()
-            && self.store_credit == self.settings.store_jobs_max
-            && self.password_credit == self.settings.password_jobs_max
+        self.is_stored() && self.password_credit == self.settings.password_jobs_max
     }
 
     pub fn settings(&self) -> &Settings {
@@ -470,6 +479,10 @@ impl Hub {
         }
     }
 
+    fn is_member(&self, user: UserId, id: RoomId) -> bool {
+        self.rooms.get(id).is_some_and(|room| room.is_member(user, &self.user(user).name))
+    }
+
     fn room(&self, id: RoomId) -> &Room {
         self.rooms.get(id).expect("the caller found it")
     }
@@ -478,6 +491,10 @@ impl Hub {
     fn find_visible(&self, me: UserId, name: &UserName) -> Option<UserId> {
         self.users.find(name).filter(|&id| id == me || !self.user(id).is_hidden())
     }
+}
+
+fn room_is_gone() -> Refusal {
+    Refusal::new(Code::NoSuchRoom, "the room is gone, or you are no longer in it")
 }
 
 fn no_name() -> Refusal {

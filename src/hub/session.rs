@@ -39,6 +39,8 @@ pub struct Session {
     pub loopback: bool,
     /// The line is TLS.
     pub encrypted: bool,
+    /// Its dialect shows the members of a room to whoever comes in.
+    pub wants_members: bool,
     pub user: Option<UserId>,
     /// Where a line without a command goes.
     pub current: Option<RoomId>,
@@ -93,6 +95,8 @@ pub enum Waiting {
     History {
         re: RequestId,
     },
+    /// The store reads the next piece of a streamed history.
+    HistoryPiece(Streaming),
     Join {
         re: RequestId,
     },
@@ -111,8 +115,10 @@ pub enum Waiting {
         invite: Option<Secret>,
         stage: RegisterStage,
     },
-    /// Rooms still to come into after a login, in reverse order.
+    /// Comes into a room after a login, unless that was revoked meanwhile; then into these, in
+    /// reverse order.
     Rejoin {
+        entering: Option<RoomId>,
         rooms: Vec<RoomId>,
     },
     Search {
@@ -172,6 +178,7 @@ impl Session {
             address,
             loopback,
             encrypted: false,
+            wants_members: false,
             user: None,
             current: None,
             seats: SmallVec::new(),

@@ -10,7 +10,7 @@ use smallvec::smallvec;
 
 use crate::hub::effect::{Effect, Except};
 use crate::hub::job::{KeyScope, NewEntry, StoreJob};
-use crate::hub::{Ask, Hub};
+use crate::hub::{Ask, Hub, room_is_gone};
 use crate::proto::event::{Answer, Entry, Event};
 use crate::proto::id::{ConnId, RoomId, Seq, UserId};
 use crate::proto::name::UserName;
@@ -57,18 +57,22 @@ impl Hub {
 
     /// The store committed a message.
     pub(super) fn appended(&mut self, ask: Ask, id: RoomId, entry: Arc<Entry>, out: &mut Vec<Effect>) {
-        if let Some(room) = self.rooms.get_mut(id) {
-            assert!(entry.seq.0 == room.seq.0 + 1, "positions have no gaps");
-            room.seq = entry.seq;
-            self.deliver(ask, id, entry, out);
+        match self.rooms.get_mut(id) {
+            Some(room) => {
+                assert!(entry.seq.0 == room.seq.0 + 1, "positions have no gaps");
+                room.seq = entry.seq;
+                self.deliver(ask, id, entry, out);
+            }
+            None => self.refuse(ask, room_is_gone(), out),
         }
         self.append_done(ask.conn, out);
     }
 
     /// The store had this message before: its first answer is given again, and nobody else hears it.
     pub(super) fn repeated(&mut self, ask: Ask, id: RoomId, seq: Seq, at: Timestamp, out: &mut Vec<Effect>) {
-        if let Some(room) = self.rooms.get(id) {
-            self.answer(ask, Answer::Said { room: room.name.clone(), seq, at }, out);
+        match self.rooms.get(id) {
+            Some(room) => self.answer(ask, Answer::Said { room: room.name.clone(), seq, at }, out),
+            None => self.refuse(ask, room_is_gone(), out),
         }
         self.append_done(ask.conn, out);
     }
