@@ -212,6 +212,6 @@ const STRIKE_FORGIVEN: Duration = Duration::from_secs(10);
 /// Messages of one connection under way in the store; one connection cannot fill the queue.
 const APPENDS_PER_SESSION_MAX: u16 = 512;
 /// Places in the store's queue that commands leave free, for the work that follows from replies.
-const STORE_RESERVE: u32 = 64;
+pub(super) const STORE_RESERVE: u32 = 64;
 /// One address may have this part of all waiting password hashes: a quarter.
 const ADDRESS_SHARE: u32 = 4;
