@@ -152,7 +152,7 @@ impl Hub {
             Some(rooms) => {
                 out.push(Effect::Tell(ask.conn, Event::Entered(view)));
                 let what = Stream::Rejoin { rooms };
-                self.stream(ask.conn, Streaming { re: ask.re, part: Part::WHOLE, what }, out);
+                self.stream(ask.conn, Streaming { re: ask.re, part: Part::WHOLE, what, reading: false }, out);
             }
             None => {
                 self.answer(ask, Answer::Joined(view), out);

@@ -141,6 +141,8 @@ pub struct Streaming {
     pub re: RequestId,
     pub part: Part,
     pub what: Stream,
+    /// The store is reading the next piece: it does not depend on what the client takes meanwhile.
+    pub reading: bool,
 }
 
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::proto::time::Now;
 
 impl Streaming {
     pub(super) fn new(re: RequestId, what: Stream) -> Streaming {
-        Streaming { re, part: Part { first: true, last: false }, what }
+        Streaming { re, part: Part { first: true, last: false }, what, reading: false }
     }
 }
 
@@ -20,7 +20,7 @@ impl Hub {
     pub fn drained(&mut self, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
         self.letters_taken(conn, out);
         let Some(session) = self.sessions.get_mut(conn) else { return };
-        if !matches!(session.activity, Activity::Streaming(_)) {
+        if !matches!(&session.activity, Activity::Streaming(streaming) if !streaming.reading) {
             return;
         }
         let Activity::Streaming(streaming) = std::mem::replace(&mut session.activity, Activity::Ready) else {
@@ -38,18 +38,18 @@ impl Hub {
     }
 
     fn next_piece(&mut self, ask: Ask, streaming: Streaming, out: &mut Vec<Effect>) {
-        let Streaming { re, part: Part { first, .. }, what } = streaming;
+        let Streaming { re, part: Part { first, .. }, what, reading: _ } = streaming;
         let me = self.session(ask.conn).user.expect("only the named ask for long answers");
         let (answer, next) = match what {
             Stream::History { room, after, last } => {
-                // The piece comes from the store; until it is there, nothing drains.
+                // The piece comes from the store; what drains until it is there is something else.
                 let origin = Origin { conn: ask.conn, re };
                 let left = u32::try_from(last.0.saturating_sub(after.0)).unwrap_or(u32::MAX);
                 let limit = left.clamp(1, STREAM_PIECE_LINES);
                 let range = PageRange::After(after);
                 self.submit_store(StoreJob::History { origin, room, range, limit }, out);
                 let what = Stream::History { room, after, last };
-                let streaming = Streaming { re, part: Part { first, last: false }, what };
+                let streaming = Streaming { re, part: Part { first, last: false }, what, reading: true };
                 self.session_mut(ask.conn).activity = Activity::Streaming(Box::new(streaming));
                 return;
             }
@@ -108,7 +108,8 @@ impl Hub {
     fn go_on(&mut self, ask: Ask, next: Option<Stream>, out: &mut Vec<Effect>) {
         match next {
             Some(what) => {
-                let streaming = Streaming { re: ask.re, part: Part { first: false, last: false }, what };
+                let part = Part { first: false, last: false };
+                let streaming = Streaming { re: ask.re, part, what, reading: false };
                 self.session_mut(ask.conn).activity = Activity::Streaming(Box::new(streaming));
                 out.push(Effect::AwaitDrain(ask.conn));
             }
