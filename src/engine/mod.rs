@@ -139,6 +139,10 @@ impl Engine {
         }
         self.fire_timers(now, io);
         for conn in std::mem::take(&mut self.drained) {
+            // More was said since, and the hub wants to know when that is taken.
+            if self.conn_mut(conn).is_some_and(|conn| conn.flags.await_drain) {
+                continue;
+            }
             self.hub.drained(now, conn, &mut self.effects);
             self.apply(now, io);
         }
