@@ -27,14 +27,14 @@ pub struct Facts {
     /// Connections that are named and open: the reader, by connection; and those that were renamed.
     pub online: BTreeMap<usize, String>,
     pub renamed: BTreeSet<usize>,
+    /// Every name that a connection ever had.
+    pub names: BTreeMap<usize, BTreeSet<String>>,
 }
 
 #[derive(Debug)]
 pub struct Sent {
     /// The connection that sent it first.
     pub link: usize,
-    /// The sender's name when it was sent.
-    pub from: String,
     /// Sent with a key, by an account: it may be sent again.
     pub key: Option<Key>,
     pub state: State,
@@ -57,16 +57,16 @@ pub enum State {
 
 impl Facts {
     /// A message for a room is about to be sent; returns its number.
-    pub fn say(&mut self, link: usize, from: &str, key: Option<Key>) -> u64 {
-        self.sent.push(Sent { link, from: from.to_string(), key, state: State::Open, readers: Vec::new() });
+    pub fn say(&mut self, link: usize, key: Option<Key>) -> u64 {
+        self.sent.push(Sent { link, key, state: State::Open, readers: Vec::new() });
         self.sent.len() as u64 - 1
     }
 
     /// The same for a private message.
-    pub fn write_to(&mut self, link: usize, from: &str, to: &str) -> u64 {
+    pub fn write_to(&mut self, link: usize, to: &str) -> u64 {
         let readers = self.online.iter().filter(|(reader, name)| *name == to && **reader != link);
         let readers = readers.map(|(&reader, _)| reader).collect();
-        self.sent.push(Sent { link, from: from.to_string(), key: None, state: State::Open, readers });
+        self.sent.push(Sent { link, key: None, state: State::Open, readers });
         self.sent.len() as u64 - 1
     }
 
@@ -102,6 +102,12 @@ impl Facts {
 
     pub fn may_miss(&self, reader: &str, author: &str) -> bool {
         self.blocked_ever.contains(&(reader.to_string(), author.to_string()))
+    }
+
+    /// The same for whatever name the sender may have had when the message was taken.
+    pub fn may_miss_from(&self, reader: &str, number: u64) -> bool {
+        let names = self.names.get(&self.sent[number as usize].link).into_iter().flatten();
+        names.into_iter().any(|name| self.may_miss(reader, name))
     }
 
     pub fn may_see_again(&self, reader: &str, author: &str) -> bool {

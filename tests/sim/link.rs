@@ -21,6 +21,8 @@ pub struct Link {
     pub pipe: usize,
     /// The part of a line that came.
     rest: Vec<u8>,
+    /// The server answered in JSON.
+    spoke_json: bool,
     pub name: Option<String>,
     /// Rooms it is in, by name.
     pub seats: BTreeMap<String, Seat>,
@@ -71,6 +73,7 @@ pub struct Did {
     pub stall: bool,
     pub garbage: bool,
     pub half_line: bool,
+    pub not_rejoined: bool,
     pub too_fast: u32,
     pub login_failed: u32,
 }
@@ -98,6 +101,7 @@ impl Link {
             dialect,
             pipe,
             rest: Vec::new(),
+            spoke_json: false,
             name: None,
             seats: BTreeMap::new(),
             blocked: BTreeSet::new(),
@@ -123,9 +127,14 @@ impl Link {
             let line = str::from_utf8(line).expect("the server sends UTF-8");
             log::trace!("{} {}: < {line}", self.server_name, self.me());
             match self.dialect {
-                Dialect::Json if line.starts_with('{') => self.take_json(line, facts, model),
-                // Before it is known what is spoken, everything is said as text.
-                Dialect::Json => assert!(self.asked.next == 0 || self.did.garbage || line.starts_with("***"), "{line}"),
+                Dialect::Json if line.starts_with('{') => {
+                    self.spoke_json = true;
+                    self.take_json(line, facts, model);
+                }
+                Dialect::Json => {
+                    // Before the server knows what is spoken, everything is said as text.
+                    assert!(!self.spoke_json || self.did.garbage, "{line}");
+                }
                 Dialect::Text => self.take_text(line, facts, model),
             }
         }
@@ -141,6 +150,7 @@ impl Link {
             }
         }
         facts.online.insert(self.index, name.to_string());
+        facts.names.entry(self.index).or_default().insert(name.to_string());
     }
 
     /// A room message that was said while this connection was in the room.

@@ -106,11 +106,11 @@ impl Person {
             0..40 => {
                 let keyed = link.dialect == Dialect::Json && self.account == Some(me) && random.per_mille(700);
                 let key = keyed.then(|| Key { user: me.to_string(), room: room.clone() });
-                let number = world.facts.say(link.index, me, key);
+                let number = world.facts.say(link.index, key);
                 say(world, link, &room, number);
             }
             40..50 => {
-                let number = world.facts.write_to(link.index, me, user);
+                let number = world.facts.write_to(link.index, user);
                 let text = world.text(number);
                 let fields = json!({"user": user, "text": text});
                 ask(world, link, Ask::Msg { number }, "msg", fields, &format!("/msg {user} {text}"));
