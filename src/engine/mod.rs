@@ -7,7 +7,8 @@
 //! 3. connections that took everything are told to the hub, which may have more for them;
 //! 4. ready connections are served: read once, decode, `hub.handle`, apply the effects;
 //! 5. what was said is flushed, one write for each connection;
-//! 6. what is over is closed.
+//! 6. what is over is closed;
+//! 7. in debug builds, and in the simulation, what must always be true is checked.
 //!
 //! Whoever still has something to read goes to the back of the ready list. Not reading is the
 //! back-pressure: TCP carries it to the peer.
@@ -15,6 +16,7 @@
 //! Generic over [`Io`], so that the very same code runs on sockets and in the simulation.
 
 mod apply;
+mod check;
 mod flush;
 pub mod io;
 mod serve;
@@ -148,7 +150,9 @@ impl Engine {
         self.serve_ready(now, io);
         self.flush_dirty(now, io);
         self.close_doomed(io);
-        debug_assert!(self.ready.len() <= self.conns.len(), "a connection stands in the list once");
+        if cfg!(debug_assertions) {
+            self.check();
+        }
     }
 
     /// There is work that needs no event.

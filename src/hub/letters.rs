@@ -128,7 +128,7 @@ impl Hub {
             user.letters = Letters::None;
         }
         match &mut user.letters {
-            Letters::None => {
+            Letters::Failed | Letters::None => {
                 user.letters = Letters::Fetching { again: false };
                 self.submit_store(StoreJob::Letters { account, after: 0 }, out);
             }
@@ -181,8 +181,10 @@ impl Hub {
     /// The store could not read letters; they are tried again with the next one, or the next login.
     pub(super) fn letters_failed(&mut self, account: AccountId) {
         let reader = self.directory.get(account).and_then(|account| self.users.find(&account.user));
-        if let Some(reader) = reader {
-            self.users.get_mut(reader).letters = Letters::None;
+        if let Some(reader) = reader
+            && let letters @ Letters::Fetching { .. } = &mut self.users.get_mut(reader).letters
+        {
+            *letters = Letters::Failed;
         }
     }
 

@@ -389,7 +389,11 @@ impl Hub {
                 self.add_block(me, blocked);
             }
         }
-        let rooms: Vec<_> = rooms.into_iter().filter(|&room| self.may_rejoin(room, me)).collect();
+        let mut rooms: Vec<_> = rooms.into_iter().filter(|&room| self.may_rejoin(room, me)).collect();
+        if holder.is_some() {
+            // Another session may have left one since the store was asked.
+            rooms.retain(|&room| self.is_or_will_be_in(room, me));
+        }
         let names = rooms.iter().map(|&room| self.room(room).name.clone()).collect();
         self.answer(ask, Answer::Named { user, how, token, rooms: names }, out);
         self.message_of_the_day(ask.conn, out);

@@ -59,7 +59,7 @@ impl Hub {
         let history = self.settings.on_join;
         let job = StoreJob::Join { origin: ask.origin(), room: id, create, member: account, history };
         self.submit_store(job, out);
-        self.wait(ask.conn, Waiting::Join { re: ask.re }, out);
+        self.wait(ask.conn, Waiting::Join { room: Some(id) }, out);
         Ok(())
     }
 
@@ -127,6 +127,12 @@ impl Hub {
         })
     }
 
+    /// The user is a member, or a session of theirs is on its way after its login.
+    pub(super) fn is_or_will_be_in(&self, id: RoomId, me: UserId) -> bool {
+        let user = self.user(me);
+        user.rooms.contains(&id) || user.sessions.iter().any(|&conn| self.session(conn).is_to_rejoin(id))
+    }
+
     /// Comes into the rooms of a login one after the other, each when the last one was read;
     /// `rooms` in reverse order.
     pub(super) fn rejoin(&mut self, conn: ConnId, mut rooms: Vec<RoomId>, out: &mut Vec<Effect>) {
@@ -135,12 +141,11 @@ impl Hub {
             if !self.may_rejoin(id, me) {
                 continue;
             }
-            let entering = Some(id);
             self.rooms.get_mut(id).expect("it may be rejoined").joining += 1;
             let origin = crate::proto::id::Origin { conn, re: RequestId::NONE };
             let history = self.settings.on_join;
             self.submit_store(StoreJob::Join { origin, room: id, create: None, member: None, history }, out);
-            return self.wait(conn, Waiting::Rejoin { entering, rooms }, out);
+            return self.wait(conn, Waiting::Rejoin { room: Some(id), rooms }, out);
         }
         self.ready(conn, out);
     }
@@ -156,20 +161,32 @@ impl Hub {
         let Some(waiting) = self.take_waiting(ask.conn) else {
             return self.drop_if_deserted(id, out);
         };
-        let me = self.session(ask.conn).user.expect("only the named join");
-        match waiting {
-            Waiting::Rejoin { entering, rooms } => {
-                if entering.is_some() {
-                    self.enter(ask.conn, me, id, out);
-                    let view = Box::new(self.view(ask.conn, id, me, page));
-                    out.push(Effect::Tell(ask.conn, Event::Entered(view)));
+        let (room, rejoining) = match waiting {
+            Waiting::Rejoin { room, rooms } => (room, Some(rooms)),
+            Waiting::Join { room } => (room, None),
+            _ => unreachable!("a reply comes to what waits for it"),
+        };
+        if room.is_none() {
+            self.drop_if_deserted(id, out);
+            return match rejoining {
+                Some(rooms) => self.rejoin(ask.conn, rooms, out),
+                None => {
+                    let text = "you were taken out of the room while you came in";
+                    self.refuse(ask, Refusal::new(Code::NotInRoom, text), out);
+                    self.ready(ask.conn, out);
                 }
+            };
+        }
+        let me = self.session(ask.conn).user.expect("only the named join");
+        self.enter(ask.conn, me, id, out);
+        let view = Box::new(self.view(ask.conn, id, me, page));
+        match rejoining {
+            Some(rooms) => {
+                out.push(Effect::Tell(ask.conn, Event::Entered(view)));
                 let what = Stream::Rejoin { rooms };
                 self.stream(ask.conn, Streaming { re: ask.re, part: Part::WHOLE, what }, out);
             }
-            _ => {
-                self.enter(ask.conn, me, id, out);
-                let view = Box::new(self.view(ask.conn, id, me, page));
+            None => {
                 self.answer(ask, Answer::Joined(view), out);
                 self.ready(ask.conn, out);
             }
@@ -199,7 +216,8 @@ impl Hub {
         }
     }
 
-    /// Makes the user a member, if not one yet, and seats this session and all others of the user.
+    /// Makes the user a member, if not one yet, and seats this session; and all others of the user, if
+    /// the room is new to them. One that has just logged in is on its way by itself, and is told then.
     fn enter(&mut self, conn: ConnId, me: UserId, id: RoomId, out: &mut Vec<Effect>) {
         let user = self.users.get_mut(me);
         let room = self.rooms.get_mut(id).expect("the caller found it");
@@ -214,9 +232,9 @@ impl Hub {
             let event = Event::Joined { room: room.name.clone(), user: name };
             self.announce(id, me, event, out);
         }
+        self.take_seat(conn, id);
         for session in self.user(me).sessions.clone() {
-            // The others are told only what is new to them.
-            if self.take_seat(session, id) && session != conn && is_new {
+            if is_new && self.take_seat(session, id) {
                 let view = self.view(session, id, me, Page::default());
                 out.push(Effect::Tell(session, Event::Entered(Box::new(view))));
             }
@@ -238,9 +256,10 @@ impl Hub {
         true
     }
 
-    fn give_seat_up(&mut self, conn: ConnId, id: RoomId) {
-        let Some(session) = self.sessions.get_mut(conn) else { return };
-        let Some(index) = session.seats.iter().position(|seat| seat.room == id) else { return };
+    /// False if it had none.
+    fn give_seat_up(&mut self, conn: ConnId, id: RoomId) -> bool {
+        let Some(session) = self.sessions.get_mut(conn) else { return false };
+        let Some(index) = session.seats.iter().position(|seat| seat.room == id) else { return false };
         let position = session.seats.remove(index).position as usize;
         if session.current == Some(id) {
             session.current = session.seats.last().map(|seat| seat.room);
@@ -253,6 +272,7 @@ impl Hub {
             let seat = seats.iter_mut().find(|seat| seat.room == id).expect("listeners have seats");
             seat.position = position as u32;
         }
+        true
     }
 
     pub(super) fn leave(
@@ -265,10 +285,10 @@ impl Hub {
         let id = self.my_room(ask.conn, me, room)?;
         let name = self.room(id).name.clone();
         let event = Event::Left { room: name.clone(), user: self.user(me).name.clone() };
-        self.remove_member(id, me, true, out);
+        let seated = self.remove_member(id, me, true, out);
         self.announce(id, me, event, out);
-        for session in self.user(me).sessions.iter().filter(|&&session| session != ask.conn) {
-            out.push(Effect::Tell(*session, Event::Exited { room: name.clone() }));
+        for session in seated.into_iter().filter(|&session| session != ask.conn) {
+            out.push(Effect::Tell(session, Event::Exited { room: name.clone() }));
         }
         let current = self.session(ask.conn).current.map(|id| self.room(id).name.clone());
         self.answer(ask, Answer::Left { room: name, current }, out);
@@ -276,13 +296,21 @@ impl Hub {
         Ok(())
     }
 
-    /// Takes the user out of the room, all sessions; `for_good`: the membership of an account ends too.
-    pub(super) fn remove_member(&mut self, id: RoomId, me: UserId, for_good: bool, out: &mut Vec<Effect>) {
-        for session in self.user(me).sessions.clone() {
-            self.give_seat_up(session, id);
-            if for_good {
-                self.revoke_rejoin(session, id);
+    /// Takes the user out of the room, all sessions, and returns those that were in it; `for_good`: the
+    /// membership of an account ends too.
+    pub(super) fn remove_member(
+        &mut self,
+        id: RoomId,
+        me: UserId,
+        for_good: bool,
+        out: &mut Vec<Effect>,
+    ) -> Except {
+        let mut seated = Except::new();
+        for conn in self.user(me).sessions.clone() {
+            if self.give_seat_up(conn, id) {
+                seated.push(conn);
             }
+            self.session_mut(conn).forget_room(id);
         }
         let user = self.users.get_mut(me);
         user.rooms.retain(|room| *room != id);
@@ -295,32 +323,14 @@ impl Hub {
             let change = Change::Leave { room: id, account };
             self.submit_store(StoreJob::Change { origin: None, change }, out);
         }
-    }
-
-    /// A session that is still coming into its rooms after a login does not come into this one.
-    fn revoke_rejoin(&mut self, conn: ConnId, id: RoomId) {
-        let Some(session) = self.sessions.get_mut(conn) else { return };
-        match &mut session.activity {
-            Activity::Waiting(waiting) => {
-                if let Waiting::Rejoin { entering, rooms } = &mut **waiting {
-                    *entering = entering.filter(|entering| *entering != id);
-                    rooms.retain(|room| *room != id);
-                }
-            }
-            Activity::Streaming(streaming) => {
-                if let Stream::Rejoin { rooms } = &mut streaming.what {
-                    rooms.retain(|room| *room != id);
-                }
-            }
-            Activity::Prompting(_) | Activity::Ready => {}
-        }
+        seated
     }
 
     /// The membership of an account that is not in the room ends, wherever it is kept or pending.
     pub(super) fn end_membership(&mut self, id: RoomId, user: &UserName, out: &mut Vec<Effect>) {
         if let Some(online) = self.users.find(user) {
             for session in self.user(online).sessions.clone() {
-                self.revoke_rejoin(session, id);
+                self.session_mut(session).forget_room(id);
             }
         }
         if let Some(account) = self.directory.find(user) {

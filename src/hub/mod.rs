@@ -16,6 +16,7 @@
 
 pub mod address;
 pub mod bucket;
+mod check;
 pub mod directory;
 pub mod effect;
 mod history;

@@ -199,12 +199,10 @@ impl Hub {
         let by = me.map_or_else(|| "an operator".into(), |me| self.user(me).name.shown().clone());
         let (room, user) = (self.room(id).name.clone(), self.user(member).name.clone());
         self.log(log::Level::Info, format!("{user} was kicked from {room} by {by}"), out);
-        self.remove_member(id, member, true, out);
+        let seated = self.remove_member(id, member, true, out);
         let event = Event::Kicked { room, user, by, why };
-        for &session in &self.user(member).sessions {
-            if session != ask.conn {
-                out.push(Effect::Tell(session, event.clone()));
-            }
+        for session in seated.into_iter().filter(|&session| session != ask.conn) {
+            out.push(Effect::Tell(session, event.clone()));
         }
         if !self.user(member).is_hidden() {
             self.tell_room(id, event, smallvec::smallvec![ask.conn], out);

@@ -124,7 +124,7 @@ impl Hub {
     }
 
     /// Places in the store's queue that commands leave free, for the work that follows from replies.
-    fn store_reserve(&self) -> u32 {
+    pub(super) fn store_reserve(&self) -> u32 {
         STORE_RESERVE_MAX.min(self.settings.store_jobs_max / 4)
     }
 

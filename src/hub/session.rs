@@ -97,8 +97,9 @@ pub enum Waiting {
     },
     /// The store reads the next piece of a streamed history.
     HistoryPiece(Streaming),
+    /// `room`: unless another session of the user left it meanwhile, or the user was put out.
     Join {
-        re: RequestId,
+        room: Option<RoomId>,
     },
     Login {
         re: RequestId,
@@ -115,10 +116,10 @@ pub enum Waiting {
         invite: Option<Secret>,
         stage: RegisterStage,
     },
-    /// Comes into a room after a login, unless that was revoked meanwhile; then into these, in
-    /// reverse order.
+    /// The room that is entered again after a login, with the same exception, and those still to come
+    /// into, in reverse order.
     Rejoin {
-        entering: Option<RoomId>,
+        room: Option<RoomId>,
         rooms: Vec<RoomId>,
     },
     Search {
@@ -201,6 +202,39 @@ impl Session {
 
     pub fn is_ready(&self) -> bool {
         matches!(self.activity, Activity::Ready)
+    }
+
+    /// A room that this session still has to come into after its login.
+    pub fn is_to_rejoin(&self, id: RoomId) -> bool {
+        match &self.activity {
+            Activity::Waiting(waiting) => {
+                matches!(&**waiting, Waiting::Rejoin { room, rooms } if *room == Some(id) || rooms.contains(&id))
+            }
+            Activity::Streaming(streaming) => {
+                matches!(&streaming.what, Stream::Rejoin { rooms } if rooms.contains(&id))
+            }
+            Activity::Prompting(_) | Activity::Ready => false,
+        }
+    }
+
+    /// The user is no longer to be in this room: what was under way to come into it comes to nothing.
+    pub fn forget_room(&mut self, id: RoomId) {
+        match &mut self.activity {
+            Activity::Waiting(waiting) => match &mut **waiting {
+                Waiting::Join { room } if *room == Some(id) => *room = None,
+                Waiting::Rejoin { room, rooms } => {
+                    *room = room.filter(|&room| room != id);
+                    rooms.retain(|&room| room != id);
+                }
+                _ => {}
+            },
+            Activity::Streaming(streaming) => {
+                if let Stream::Rejoin { rooms } = &mut streaming.what {
+                    rooms.retain(|&room| room != id);
+                }
+            }
+            Activity::Prompting(_) | Activity::Ready => {}
+        }
     }
 
     pub fn seat(&self, room: RoomId) -> Option<Seat> {

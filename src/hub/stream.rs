@@ -111,7 +111,8 @@ impl Hub {
     fn go_on(&mut self, ask: Ask, next: Option<Stream>, out: &mut Vec<Effect>) {
         match next {
             Some(what) => {
-                let streaming = Streaming { re: ask.re, part: Part { first: false, last: false }, what };
+                let part = Part { first: false, last: false };
+                let streaming = Streaming { re: ask.re, part, what };
                 self.session_mut(ask.conn).activity = Activity::Streaming(Box::new(streaming));
                 out.push(Effect::AwaitDrain(ask.conn));
             }

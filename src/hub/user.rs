@@ -32,6 +32,8 @@ pub struct User {
 pub enum Letters {
     /// Some were sent; they are deleted once this session has taken them.
     Delivering { conn: ConnId, up_to: u64, since: Instant },
+    /// The store could not read them; they are read with the next one, which must not overtake them.
+    Failed,
     /// The store is reading them.
     Fetching { again: bool },
     #[default]

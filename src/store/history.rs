@@ -68,7 +68,7 @@ fn make_room(conn: &Connection, logs: &mut Logs, room: RoomId, new: &NewRoom) ->
     let NewRoom { name, creator, at } = new;
     // A guest's room of this name may be left over that could not be dropped when it emptied.
     let left_over: Option<u32> = conn
-        .prepare_cached("SELECT id FROM rooms WHERE key = ?1")?
+        .prepare_cached("SELECT id FROM rooms WHERE key = ?1 AND creator IS NULL")?
         .query_row([&**name.key()], |row| row.get(0))
         .optional()?;
     if let Some(left_over) = left_over {
