@@ -32,7 +32,6 @@ mod shutdown;
 mod sniffing;
 mod status;
 mod talk;
-mod tidy;
 mod tls_dialects;
 #[cfg(unix)]
 mod trouble;
