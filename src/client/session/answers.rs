@@ -12,6 +12,7 @@ use crate::proto::event::{Access, Answer, Named};
 use crate::proto::id::Seq;
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::Code;
+use crate::proto::secret::Secret;
 use crate::proto::time::Now;
 
 /// A request on its way, with what is needed to understand its reply.
@@ -41,6 +42,10 @@ pub enum Expected {
     },
     Members,
     Named,
+    /// The password is this from now on.
+    Password {
+        new: Option<Secret>,
+    },
     Rooms,
     Sent {
         to: UserName,
@@ -105,7 +110,7 @@ impl Expected {
             Command::Room { room: name, access, .. } => {
                 Answer::AccessSet { room: room(name)?, access: Access::parse(access).unwrap_or_default() }
             }
-            Command::Passwd { .. } => Answer::PasswordChanged,
+            Command::Passwd { new, .. } => return Ok(Expected::Password { new: new.clone() }),
             Command::History { room: name, .. } => return Ok(Expected::History { room: room(name)? }),
             Command::List { .. } => return Ok(Expected::Users),
             Command::Login { .. } | Command::Nick { .. } | Command::Register { .. } => {
@@ -197,6 +202,10 @@ impl Session {
                 self.user = named.user.to_string();
                 self.name = Some(named.user.0);
                 Answer::Named { user, how: Named::Guest, token: None, rooms: Vec::new() }
+            }
+            Expected::Password { new } => {
+                self.change_password(new);
+                Answer::PasswordChanged
             }
             Expected::Rooms => read::rooms(wire::ok(line)?),
             Expected::Sent { to, text } => {

@@ -29,6 +29,7 @@ mod answers;
 #[cfg(test)]
 mod cuts_tests;
 mod entering;
+mod errands;
 mod naming;
 mod news;
 mod read;

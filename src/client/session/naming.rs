@@ -8,6 +8,7 @@ use crate::client::session::{Login, Phase, ROOMS_MAX, Session};
 use crate::client::wire::{self, Refused};
 use crate::proto::name::RoomName;
 use crate::proto::refusal::Code;
+use crate::proto::secret::Secret;
 use crate::proto::time::Now;
 
 impl Session {
@@ -93,6 +94,20 @@ impl Session {
         self.drop_connection();
         self.phase = Phase::Refused;
         self.events.push_back(Event::LoginRefused(refused));
+    }
+
+    /// Tokens end with the password that they were given for, so it is the new one that brings this
+    /// session back after an interruption.
+    pub(super) fn change_password(&mut self, new: Option<Secret>) {
+        match &mut self.login {
+            Login::Token { password, .. } => *password = new,
+            Login::Password(password) | Login::Register { password, .. } => {
+                if let Some(new) = new {
+                    *password = new;
+                }
+            }
+            Login::Guest => {}
+        }
     }
 }
 

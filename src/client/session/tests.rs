@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::client::session::event::Event;
+use crate::proto::command::Command;
 use crate::proto::time::{Instant, Timestamp};
 
 /// A session, a clock, and what was sent.
@@ -206,6 +207,21 @@ fn a_token_that_has_ended_is_replaced_by_the_password_if_there_is_one() {
     talk.sent(&[r#"{"id":3,"cmd":"login","user":"alice","password":"correct horse"}"#]);
     talk.hear(r#"{"re":3,"err":{"code":"login-failed","text":""}}"#);
     talk.events(&["login refused: login-failed: "]);
+}
+
+#[test]
+fn a_changed_password_brings_the_session_back_when_its_token_has_ended() {
+    let mut talk = Talk::in_lobby();
+    let (old, new) = (Some(Secret::new("correct horse")), Some(Secret::new("battery staple")));
+    talk.session.act(talk.now, Command::Passwd { old, new }).expect("accepted");
+    talk.hear(r#"{"re":4,"ok":{}}"#);
+    talk.events(&["answer PasswordChanged"]);
+    talk.session.disconnected(talk.now, Lost::Closed);
+    talk.wait(1_000);
+    talk.connect();
+    talk.forget();
+    talk.hear(r#"{"re":6,"err":{"code":"login-failed","text":""}}"#);
+    talk.sent(&[r#"{"id":7,"cmd":"login","user":"alice","password":"battery staple"}"#]);
 }
 
 #[test]
