@@ -1,12 +1,29 @@
 //! Servers that do not keep to the protocol.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
 use crate::client::{pipe, sotto};
 use crate::harness::home::Home;
 use crate::harness::process::Told;
+
+#[test]
+fn a_server_without_tls_is_told_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the client connects");
+        stream.write_all(b"*** welcome to netcat\n").expect("it listens");
+        // Until it hangs up; that it may do so rudely is not the point.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let home = Home::new(&[]);
+    let told = pipe(sotto(&home, address, "alice").args(["--plain", "--accept-new"]), "");
+    server.join().expect("the server of the test does not panic");
+    assert_eq!(told.status, Some(1), "{told:?}");
+    assert!(told.err.contains("no TLS connection"), "{told:?}");
+}
 
 /// Runs `sotto --plain` against a server that reads two requests and then sends this, in plain.
 fn against(answer: &[u8]) -> Told {

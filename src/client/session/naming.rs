@@ -1,11 +1,14 @@
 //! The answer to a login: a name accepted or refused, and the rooms that come with an account.
 
+use std::time::Duration;
+
 use crate::client::scrollback::Kind;
 use crate::client::session::answers::is_passing;
 use crate::client::session::event::{Event, LoggedIn, Lost, Place};
 use crate::client::session::room::{Room, Stage};
-use crate::client::session::{Login, Phase, ROOMS_MAX, Session};
+use crate::client::session::{Login, Phase, ROOMS_MAX, Session, as_ms};
 use crate::client::wire::{self, Refused};
+use crate::proto::limits::SAY_KEY_KEPT;
 use crate::proto::name::RoomName;
 use crate::proto::refusal::Code;
 use crate::proto::secret::Secret;
@@ -30,6 +33,8 @@ impl Session {
         self.name = Some(named.user.0.clone());
         self.name_in_doubt = false;
         self.guest = guest;
+        let away = self.interrupted.as_ref().map_or(0, |it| now.mono.since_ms(it.since));
+        self.keys_forgotten = guest || away > as_ms(KEYS_TRUSTED);
         self.phase = Phase::Online { since: now.mono };
         self.events.push_back(Event::LoggedIn(LoggedIn {
             user: named.user.0,
@@ -111,5 +116,7 @@ impl Session {
     }
 }
 
+/// After a longer interruption the server may not know an account's keys any more.
+const KEYS_TRUSTED: Duration = Duration::from_secs(SAY_KEY_KEPT.as_secs() - 60 * 60);
 /// Attempts to take a guest's name that may be one's own still; then it is somebody else's.
 const NAME_TRIES: u32 = 8;

@@ -294,6 +294,25 @@ fn a_refused_text_is_given_up_and_the_next_one_said() {
 }
 
 #[test]
+fn after_more_than_a_day_a_text_in_doubt_is_looked_for_before_it_is_said_again() {
+    for (away_hours, requests) in [(1, 1), (25, 0)] {
+        let mut talk = Talk::in_lobby();
+        talk.say("three").expect("accepted");
+        talk.session.disconnected(talk.now, Lost::Closed);
+        talk.wait(away_hours * 3_600_000);
+        talk.connect();
+        talk.hear(r#"{"re":6,"ok":{"user":"alice","token":"t","rooms":["lobby"]}}"#);
+        talk.hear(
+            r#"{"ev":"notice","kind":"entered","room":"lobby","seq":3,"messages":[{"from":"alice","seq":3,"text":"three"}]}"#,
+        );
+        talk.forget();
+        talk.hear(r#"{"re":7,"ok":{}}"#);
+        assert_eq!(talk.requests().len(), requests, "after {away_hours} hours");
+        assert_eq!(talk.session.unconfirmed(), requests);
+    }
+}
+
+#[test]
 fn several_lines_are_several_messages() {
     let mut talk = Talk::guest();
     talk.say("one\n\n \t\u{1b}[31mtwo\r\n").expect("accepted");
