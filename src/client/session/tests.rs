@@ -366,7 +366,7 @@ fn notices_keep_members_and_topic_up_to_date() {
         (r#""kind":"rename","from":"eve","to":"adam""#, "eve is now adam in #lobby", "adam alice bob"),
         (r#""kind":"quit","user":"adam","text":"tea""#, "adam has quit #lobby (tea)", "alice bob"),
         (
-            r#""kind":"kick","user":"bob","by":"alice","why":"spam""#,
+            r#""kind":"kick","user":"bob","by":"alice","text":"spam""#,
             "bob was kicked from #lobby by alice (spam)",
             "alice",
         ),
