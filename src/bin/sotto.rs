@@ -294,7 +294,11 @@ impl Person for Terminal {
     }
 
     fn secret(&mut self, question: &str) -> io::Result<Option<Secret>> {
-        let secret = rpassword::prompt_password(question)?;
+        let secret = match rpassword::prompt_password(question) {
+            // Ctrl-D: there will be none.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            secret => secret?,
+        };
         Ok((!secret.is_empty()).then(|| Secret::new(secret)))
     }
 }

@@ -23,6 +23,7 @@ mod names;
 mod operator;
 mod passwords;
 mod private;
+mod protocol;
 #[cfg(unix)]
 mod reload;
 mod rooms;

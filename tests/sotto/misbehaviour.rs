@@ -1,12 +1,29 @@
 //! Servers that do not keep to the protocol.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
 use crate::client::{pipe, sotto};
 use crate::harness::home::Home;
 use crate::harness::process::Told;
+
+#[test]
+fn a_server_without_tls_is_told_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the client connects");
+        stream.write_all(b"*** welcome to netcat\n").expect("it listens");
+        // Until it hangs up; that it may do so rudely is not the point.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let home = Home::new(&[]);
+    let told = pipe(sotto(&home, address, "alice").args(["--plain", "--accept-new"]), "");
+    server.join().expect("the server of the test does not panic");
+    assert_eq!(told.status, Some(1), "{told:?}");
+    assert!(told.err.contains("no TLS connection"), "{told:?}");
+}
 
 /// Runs `sotto --plain` against a server that reads two requests and then sends this, in plain.
 fn against(answer: &[u8]) -> Told {
@@ -16,7 +33,8 @@ fn against(answer: &[u8]) -> Told {
     let server = thread::spawn(move || {
         let (stream, _) = listener.accept().expect("the client connects");
         let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
-        (lines.next(), lines.next());
+        let heard = lines.by_ref().take(2).count();
+        assert_eq!(heard, 2, "hello and a login");
         // It may hang up before it has heard everything.
         let _ = (&stream).write_all(&answer);
         lines.for_each(drop);

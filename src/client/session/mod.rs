@@ -17,8 +17,8 @@
 //! What it promises for rooms: every message of the log once, in the order of `seq`, also across
 //! interruptions (see [`sequence`]); every text that [`Session::say`] accepted is said exactly once,
 //! in the order it was accepted, unless the server refuses it. After an interruption a text that may
-//! have arrived is sent again under its old `key`; a guest, whose keys end with the connection, looks
-//! for it among the messages it missed first. A private message has no key: if the connection breaks
+//! have arrived is sent again under its old `key`; where the server has forgotten the keys (a guest's end
+//! with the connection, an account's after a day), it is looked for among what was missed first. A private message has no key: if the connection breaks
 //! before the answer, it is not repeated, and the user is told ([`Failure::Lost`]).
 
 pub mod event;
@@ -28,9 +28,13 @@ pub mod sequence;
 mod answers;
 #[cfg(test)]
 mod cuts_tests;
+mod entering;
+mod errands;
+mod naming;
 mod news;
 mod read;
 mod requests;
+mod saying;
 #[cfg(test)]
 mod tests;
 
@@ -107,6 +111,8 @@ pub struct Session {
     /// Name and kind of the session, once it was accepted; kept while it is interrupted.
     name: Option<Box<str>>,
     guest: bool,
+    /// The server cannot tell by its key whether it has a message from before the interruption.
+    keys_forgotten: bool,
     /// A connection broke while the login was on its way: the server may know the name already.
     name_in_doubt: bool,
     phase: Phase,
@@ -184,6 +190,7 @@ impl Session {
             login: options.login,
             name: None,
             guest: true,
+            keys_forgotten: true,
             name_in_doubt: false,
             phase: Phase::Connecting { since: now.mono },
             attempt: 1,
