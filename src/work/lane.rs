@@ -44,12 +44,21 @@ impl<W: Fn()> Drop for Outlet<W> {
 
 /// One of the threads for passwords. Ends when nobody can submit any more and the queue is empty.
 pub(super) fn passwords<W: Fn()>(jobs: &Receiver<PasswordJob>, stopping: &AtomicBool, outlet: &Outlet<W>) {
+    give_way();
     for job in jobs {
         if stopping.load(Ordering::Acquire) {
             return;
         }
         outlet.send(vec![Reply::Password(password::run(job))]);
     }
+}
+
+/// Lets the reactor and the store go first wherever cores are short: a login may wait, a message may
+/// not. On Linux a process's priority belongs to each of its threads.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    // Where it is not allowed, passwords are hashed all the same.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
 }
 
 /// The thread that owns the store: everything that waits goes into one transaction.
@@ -105,3 +114,5 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Jobs in one batch whose replies may have a page of text each, of up to
 /// [`PAGE_BYTES_MAX`](crate::proto::limits::PAGE_BYTES_MAX) bytes.
 const PAGES_PER_BATCH: u32 = 16;
+#[cfg(target_os = "linux")]
+const LOWEST_PRIORITY: i32 = 19;
