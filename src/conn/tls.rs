@@ -1,7 +1,7 @@
 //! TLS on one connection, without buffers of its own.
 //!
 //! rustls' unbuffered connection works in the reactor's scratch. What must be kept between turns is
-//! little: bytes of a record that has not come whole ([`Tls::partial`]), and bytes of a record that
+//! little: bytes of a record that has not come whole (`partial`), and bytes of a record that
 //! was made and not sent whole ([`Tls::unsent`]). Plaintext waits in the outbox until it can be sent.
 //!
 //! RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2).

@@ -10,18 +10,25 @@ use crate::proto::id::{RoomId, Seq, UserId};
 use crate::proto::limits::{HISTORY_PAGE_DEFAULT, HISTORY_PAGE_MAX, HISTORY_STREAM_MAX};
 use crate::proto::refusal::{Code, Refusal};
 
+/// Which part of a log, and how it is to come.
+#[derive(Clone, Copy)]
+pub(super) struct HistoryWanted {
+    pub range: HistoryRange,
+    pub limit: Option<u32>,
+    pub paging: Paging,
+}
+
 impl Hub {
     pub(super) fn history(
         &mut self,
         ask: Ask,
         me: UserId,
         room: Option<&str>,
-        range: HistoryRange,
-        limit: Option<u32>,
-        paging: Paging,
+        wanted: HistoryWanted,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let id = self.my_room(ask.conn, me, room)?;
+        let HistoryWanted { range, limit, paging } = wanted;
         let limit = limit.unwrap_or(HISTORY_PAGE_DEFAULT);
         if limit == 0 {
             return Err(Refusal::new(Code::BadArgument, "how many messages? at least 1"));

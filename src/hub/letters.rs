@@ -16,6 +16,14 @@ use crate::proto::name::UserName;
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::time::{Instant, Timestamp};
 
+/// A private message that went out. `kept`: as a letter, for a reader who is not there.
+struct Sent {
+    to: UserName,
+    at: Timestamp,
+    text: Arc<str>,
+    kept: bool,
+}
+
 impl Hub {
     pub(super) fn msg(
         &mut self,
@@ -62,20 +70,12 @@ impl Hub {
             let (from, to) = (from.shown().clone(), to.clone());
             out.push(Effect::Tell(session, Event::PrivateReceived { from, to, at, text: text.clone() }));
         }
-        self.show_sent(ask, me, to, at, text, false, out);
+        self.show_sent(ask, me, Sent { to, at, text, kept: false }, out);
     }
 
     /// The sender's copy: as the answer, and to the sender's other sessions.
-    fn show_sent(
-        &self,
-        ask: Ask,
-        me: UserId,
-        to: UserName,
-        at: Timestamp,
-        text: Arc<str>,
-        kept: bool,
-        out: &mut Vec<Effect>,
-    ) {
+    fn show_sent(&self, ask: Ask, me: UserId, sent: Sent, out: &mut Vec<Effect>) {
+        let Sent { to, at, text, kept } = sent;
         let from = self.user(me).name.clone();
         if to != from {
             for &session in self.user(me).sessions.iter().filter(|&&session| session != ask.conn) {
@@ -98,7 +98,7 @@ impl Hub {
         let sender = self.sessions.get(ask.conn).and_then(|session| session.user);
         if let (Some(me), Some(account)) = (sender, self.directory.get(to)) {
             let to = account.user.clone();
-            self.show_sent(ask, me, to, at, text, true, out);
+            self.show_sent(ask, me, Sent { to, at, text, kept: true }, out);
         }
         self.append_done(ask.conn, out);
         // The reader may be there: hidden, or come in the meantime.

@@ -357,7 +357,10 @@ impl Hub {
     pub(super) fn end_session(&mut self, conn: ConnId, text: Option<Arc<str>>, out: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get(conn) else { return };
         let hashing = self.hashing.contains_key(&conn);
-        let saving = matches!(&session.activity, Activity::Waiting(waiting) if matches!(**waiting, Waiting::Register { .. }));
+        let saving = match &session.activity {
+            Activity::Waiting(waiting) => matches!(**waiting, Waiting::Register { .. }),
+            _ => false,
+        };
         if !hashing && !saving {
             self.directory.release(conn);
         }

@@ -10,14 +10,15 @@
 //! A command that must wait for the store or for a password hash pauses its connection, one at a
 //! time each, so nothing is reordered. Only messages do not wait: `say` may have many under way.
 //!
-//! One file a feature: [`login`] names people, [`membership`] lets them in and out of rooms,
-//! [`talk`] carries room messages, [`letters`] private ones, [`moderation`] runs rooms,
-//! [`presence`] shows who is there, [`history`] reads logs, [`pace`] slows the hasty.
+//! One file a feature: `dispatch` hands commands out, `naming`, `login` and `register` name people,
+//! `membership` lets them in and out of rooms, `talk` carries room messages, `letters` private ones,
+//! `moderation` runs rooms, `presence` shows who is there, `history` reads logs, `pace` slows the hasty.
 
 pub mod address;
 pub mod bucket;
 mod check;
 pub mod directory;
+mod dispatch;
 pub mod effect;
 mod history;
 pub mod job;
@@ -25,10 +26,13 @@ mod letters;
 mod login;
 mod membership;
 mod moderation;
+mod naming;
 mod news;
 mod pace;
 mod passwd;
 mod presence;
+mod prompt;
+mod register;
 mod replies;
 pub mod room;
 pub mod session;
@@ -311,87 +315,6 @@ impl Hub {
         &self.settings
     }
 
-    fn dispatch(&mut self, ask: Ask, command: Command<'_>, out: &mut Vec<Effect>) -> Result<(), Refusal> {
-        if self.stopping {
-            return Err(Refusal::new(Code::ShuttingDown, "the server is shutting down"));
-        }
-        match command {
-            Command::Hello { version } => self.hello(ask, version, out),
-            Command::Help { topic } => {
-                self.answer(ask, Answer::Help { topic: topic.map(Into::into) }, out);
-                Ok(())
-            }
-            Command::Login { user, proof } => self.login(ask, &user, proof, out),
-            Command::Nick { user } => self.nick(ask, &user, out),
-            Command::Ping => {
-                self.answer(ask, Answer::Pong, out);
-                Ok(())
-            }
-            Command::Quit { text } => self.quit(ask, text.as_deref(), out),
-            Command::Register { user, password, invite } => self.register(ask, &user, password, invite, out),
-            Command::Secret { line } => self.prompted(ask, line, out),
-            named => {
-                let user = self.session(ask.conn).user.ok_or_else(no_name)?;
-                self.dispatch_named(ask, user, named, out)
-            }
-        }
-    }
-
-    fn dispatch_named(
-        &mut self,
-        ask: Ask,
-        me: UserId,
-        command: Command<'_>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        match command {
-            Command::Ban { room, user } => self.ban(ask, me, room.as_deref(), &user, true, out),
-            Command::Block { user } => self.block(ask, me, &user, true, out),
-            Command::Deop { room, user } => self.op(ask, me, room.as_deref(), &user, false, out),
-            Command::History { room, range, limit, paging } => {
-                self.history(ask, me, room.as_deref(), range, limit, paging, out)
-            }
-            Command::Invite { room, user } => self.invite(ask, me, room.as_deref(), &user, out),
-            Command::Join { room, key } => self.join(ask, me, &room, key, out),
-            Command::Kick { room, user, why } => {
-                self.kick(ask, me, room.as_deref(), &user, why.as_deref(), out)
-            }
-            Command::Leave { room } => self.leave(ask, me, room.as_deref(), out),
-            Command::List { after, limit, paging } => {
-                self.list(ask, me, after.as_deref(), limit, paging, out)
-            }
-            Command::Msg { user, text } => self.msg(ask, me, &user, &text, out),
-            Command::Op { room, user } => self.op(ask, me, room.as_deref(), &user, true, out),
-            Command::Passwd { old, new } => self.passwd(ask, me, old, new, out),
-            Command::Room { room, access, key } => {
-                self.room_access(ask, me, room.as_deref(), &access, key, out)
-            }
-            Command::Rooms { after, limit, paging } => {
-                self.list_rooms(ask, me, after.as_deref(), limit, paging, out)
-            }
-            Command::Say { room, text, me: emote, key } => {
-                self.say(ask, me, room.as_deref(), &text, emote, key.as_deref(), out)
-            }
-            Command::Search { query, limit } => self.search(ask, me, &query, limit, out),
-            Command::Status { status, text } => self.status(ask, me, status.as_deref(), text.as_deref(), out),
-            Command::Topic { room, topic } => self.topic(ask, me, room.as_deref(), topic.as_deref(), out),
-            Command::Unban { room, user } => self.ban(ask, me, room.as_deref(), &user, false, out),
-            Command::Unblock { user } => self.block(ask, me, &user, false, out),
-            Command::Who { room, after, limit, paging } => {
-                self.who(ask, me, room.as_deref(), after.as_deref(), limit, paging, out)
-            }
-            Command::Whois { user } => self.whois(ask, me, &user, out),
-            Command::Hello { .. }
-            | Command::Help { .. }
-            | Command::Login { .. }
-            | Command::Nick { .. }
-            | Command::Ping
-            | Command::Quit { .. }
-            | Command::Register { .. }
-            | Command::Secret { .. } => unreachable!("dispatched before a name is needed"),
-        }
-    }
-
     // ---- small helpers that every feature uses ------------------------------------------------
 
     fn session(&self, conn: ConnId) -> &Session {
@@ -496,10 +419,6 @@ impl Hub {
 
 fn room_is_gone() -> Refusal {
     Refusal::new(Code::NoSuchRoom, "the room is gone, or you are no longer in it")
-}
-
-fn no_name() -> Refusal {
-    Refusal::new(Code::NoName, "choose a name first: /nick NAME, /login NAME or /register NAME")
 }
 
 /// How often addresses and rooms that nobody uses are forgotten.

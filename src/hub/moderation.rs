@@ -147,7 +147,7 @@ impl Hub {
         if room.invited.len() >= BANS_PER_ROOM_MAX {
             return Err(Refusal::new(Code::TooMany, "too many invitations to this room wait for an answer"));
         }
-        if !online.is_some_and(|online| room.members.get(name.key()) == Some(&online)) {
+        if online.is_none_or(|online| room.members.get(name.key()) != Some(&online)) {
             room.invited.insert(name.key().clone());
         }
         let room = self.room(id).name.clone();

@@ -2,7 +2,8 @@
 
 use crate::hub::effect::Effect;
 use crate::hub::job::{FailedJob, PasswordReply, Reply, StoreFailure, StoreReply};
-use crate::hub::login::{PasswdStage, RegisterStage};
+use crate::hub::passwd::PasswdStage;
+use crate::hub::register::RegisterStage;
 use crate::hub::session::{LoginStage, Waiting};
 use crate::hub::{Ask, Hub};
 use crate::proto::id::{Origin, UserId};

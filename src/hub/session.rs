@@ -16,7 +16,9 @@ use smallvec::SmallVec;
 
 use crate::hub::address::AddressKey;
 use crate::hub::bucket::Bucket;
-use crate::hub::login::{PasswdStage, Prompting, RegisterStage};
+use crate::hub::passwd::PasswdStage;
+use crate::hub::prompt::Prompting;
+use crate::hub::register::RegisterStage;
 use crate::proto::event::Part;
 use crate::proto::id::{ConnId, RequestId, RoomId, Seq, UserId};
 use crate::proto::name::UserName;

@@ -17,17 +17,24 @@ use crate::proto::name::UserName;
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::time::Timestamp;
 
+/// What is to be said. Whoever gives the same `key` again says it once.
+#[derive(Clone, Copy)]
+pub(super) struct Saying<'a> {
+    pub text: &'a str,
+    pub emote: bool,
+    pub key: Option<&'a str>,
+}
+
 impl Hub {
     pub(super) fn say(
         &mut self,
         ask: Ask,
         me: UserId,
         room: Option<&str>,
-        text: &str,
-        emote: bool,
-        key: Option<&str>,
+        saying: Saying<'_>,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
+        let Saying { text, emote, key } = saying;
         let room = self.my_room(ask.conn, me, room)?;
         check_text(text)?;
         let user = self.user(me);
