@@ -115,16 +115,13 @@ impl Link {
                 }
             }
             Ask::Msg { number } => facts.sent[number as usize].state = State::Refused,
+            Ask::Join => self.did.join_failed |= code == "storage-unavailable",
             _ => {}
         }
     }
 
     pub fn count(&mut self, code: &str) {
-        match code {
-            "too-fast" => self.did.too_fast += 1,
-            "login-failed" => self.did.login_failed += 1,
-            _ => {}
-        }
+        self.did.too_fast += u32::from(code == "too-fast");
     }
 
     fn noticed(&mut self, notice: &Value, facts: &mut Facts, model: &Model) {
