@@ -41,20 +41,27 @@ impl Hub {
             let text = format!("you are in {ROOMS_PER_USER_MAX} rooms; /leave one first");
             return Err(Refusal::new(Code::TooMany, text));
         }
-        let (id, create) = match found {
+        let id = match found {
             Some(id) => {
                 self.check_may_enter(id, me, key.as_ref())?;
-                (id, None)
+                id
             }
             None => {
                 if self.rooms.len() >= ROOMS_MAX {
                     return Err(Refusal::new(Code::TooMany, "there are too many rooms on this server"));
                 }
-                let id = self.rooms.create(Room::new(name.clone(), account));
-                (id, Some(NewRoom { name, creator: account, at: ask.now.wall }))
+                // One of the same name may be among them.
+                self.pay_drops(out);
+                self.rooms.create(Room::new(name, account))
             }
         };
-        self.rooms.get_mut(id).expect("found or created").joining += 1;
+        let room = self.rooms.get_mut(id).expect("found or created");
+        room.joining += 1;
+        let create = (!room.stored).then(|| NewRoom {
+            name: room.name.clone(),
+            creator: room.creator,
+            at: ask.now.wall,
+        });
         let history = self.settings.on_join;
         let job = StoreJob::Join { origin: ask.origin(), room: id, create, member: account, history };
         self.submit_store(job, out);
@@ -125,6 +132,7 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(id) else { return };
         assert!(room.joining > 0, "a join was answered twice");
         room.joining -= 1;
+        room.stored = true;
         room.seq = room.seq.max(seq);
         let Some(waiting) = self.take_waiting(ask.conn) else {
             return self.drop_if_deserted(id, out);
@@ -166,8 +174,7 @@ impl Hub {
         if let Some(room) = self.rooms.get_mut(id) {
             assert!(room.joining > 0, "a join was answered twice");
             room.joining -= 1;
-            // A room that was to be created is not there; one that exists in the store is kept.
-            if room.is_deserted() && room.seq == Seq(0) && room.creator.is_none() {
+            if room.is_deserted() && !room.stored {
                 self.rooms.remove(id);
             }
         }
@@ -375,10 +382,7 @@ impl Hub {
     /// Guests' rooms that were there when the server started, and to which nobody came back; and those
     /// whose removal failed.
     pub(super) fn drop_deserted_rooms(&mut self, now: Now, out: &mut Vec<Effect>) {
-        for room in std::mem::take(&mut self.drops_owed) {
-            let change = Change::DropRoom { room };
-            self.submit_store(StoreJob::Change { origin: None, change }, out);
-        }
+        self.pay_drops(out);
         if now.mono.since_ms(self.started) < GUEST_ROOMS_WAIT_MS {
             return;
         }
@@ -387,6 +391,14 @@ impl Hub {
             self.rooms.iter().filter(|(_, room)| deserted(room)).map(|(id, _)| id).collect();
         for id in ids {
             self.drop_if_deserted(id, out);
+        }
+    }
+
+    /// Tries again to remove what could not be removed.
+    fn pay_drops(&mut self, out: &mut Vec<Effect>) {
+        for room in std::mem::take(&mut self.drops_owed) {
+            let change = Change::DropRoom { room };
+            self.submit_store(StoreJob::Change { origin: None, change }, out);
         }
     }
 

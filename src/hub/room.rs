@@ -30,6 +30,8 @@ pub struct Room {
     pub seq: Seq,
     /// Joins the store is at; the room must not go meanwhile.
     pub joining: u32,
+    /// The store has it. Until then whoever comes in has it made, and nobody sees it.
+    pub stored: bool,
 }
 
 impl Room {
@@ -48,6 +50,7 @@ impl Room {
             listeners: Vec::new(),
             seq: Seq(0),
             joining: 0,
+            stored: false,
         }
     }
 
@@ -59,6 +62,7 @@ impl Room {
             operators: kept.operators.into_iter().collect(),
             bans: kept.bans.into_iter().map(|user| (user.key().clone(), user)).collect(),
             seq: kept.seq,
+            stored: true,
             ..Room::new(kept.name, kept.creator)
         }
     }
