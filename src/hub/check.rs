@@ -47,7 +47,8 @@ impl Hub {
     /// No command is taken from this connection now: work, a stream or a limit holds it.
     pub fn is_held(&self, conn: ConnId) -> bool {
         self.sessions.get(conn).is_some_and(|session| {
-            session.held.is_some() || matches!(session.activity, Activity::Waiting(_) | Activity::Streaming(_))
+            session.held.is_some()
+                || matches!(session.activity, Activity::Waiting(_) | Activity::Streaming(_))
         })
     }
 

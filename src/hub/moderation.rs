@@ -179,7 +179,8 @@ impl Hub {
         let member = self.member(id, me, &name).ok_or_else(|| not_there(&name, &room))?;
         let why = why.map(|why| Arc::from(cut(why, REASON_BYTES_MAX)));
         let user = self.user(member).name.clone();
-        self.remove_from(ask, me, id, member, why, out);
+        let by = self.user(me).name.shown().clone();
+        self.remove_from(ask, by, id, member, why, out);
         self.answer(ask, Answer::Kicked { room, user }, out);
         self.drop_if_deserted(id, out);
         Ok(())
@@ -189,13 +190,12 @@ impl Hub {
     fn remove_from(
         &mut self,
         ask: Ask,
-        me: UserId,
+        by: Arc<str>,
         id: RoomId,
         member: UserId,
         why: Option<Arc<str>>,
         out: &mut Vec<Effect>,
     ) {
-        let by = self.user(me).name.shown().clone();
         let (room, user) = (self.room(id).name.clone(), self.user(member).name.clone());
         self.log(log::Level::Info, format!("{user} was kicked from {room} by {by}"), out);
         let seated = self.remove_member(id, member, true, out);
@@ -380,12 +380,42 @@ impl Hub {
         }
         let name = room.name.clone();
         let member = room.members.get(user.key()).copied();
-        if let Some(me) = me {
-            if let Some(member) = member.filter(|_| banned) {
-                self.remove_from(ask, me, id, member, Some("banned".into()), out);
+        match member {
+            Some(member) if banned => {
+                // Whoever banned may be gone; the ban counts all the same.
+                let by = me.map_or_else(|| "an operator".into(), |me| self.user(me).name.shown().clone());
+                self.remove_from(ask, by, id, member, Some("banned".into()), out);
             }
+            None if banned => self.turn_away(id, &user, out),
+            _ => {}
+        }
+        if me.is_some() {
             self.answer(ask, Answer::Banned { room: name, user, banned }, out);
-            self.drop_if_deserted(id, out);
+        }
+        self.drop_if_deserted(id, out);
+    }
+
+    /// Somebody who was banned is not in the room: they shall not be on their way into it either, nor
+    /// come back with their next login.
+    fn turn_away(&mut self, id: RoomId, user: &UserName, out: &mut Vec<Effect>) {
+        let account = self.directory.find(user);
+        let present = self.users.find(user);
+        let room = self.room(id);
+        let is_operator = match (account, present) {
+            (Some(account), _) => room.operators.contains(&account),
+            (None, present) => present.is_some_and(|guest| room.guest_operators.contains(&guest)),
+        };
+        if is_operator {
+            return;
+        }
+        if let Some(present) = present {
+            for conn in self.user(present).sessions.clone() {
+                self.session_mut(conn).forget_room(id);
+            }
+        }
+        if let Some(account) = account {
+            let change = Change::Leave { room: id, account };
+            self.submit_store(StoreJob::Change { origin: None, change }, out);
         }
     }
 

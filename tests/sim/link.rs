@@ -156,7 +156,15 @@ impl Link {
     }
 
     /// A room message that was said while this connection was in the room.
-    pub fn hears(&mut self, room: &str, from: &str, text: &str, seq: Option<u64>, facts: &Facts, model: &Model) {
+    pub fn hears(
+        &mut self,
+        room: &str,
+        from: &str,
+        text: &str,
+        seq: Option<u64>,
+        facts: &Facts,
+        model: &Model,
+    ) {
         let reader = self.me().to_string();
         let Some(number) = number(text) else {
             // Not said on purpose: a password that nobody asked for, or a torn line.
@@ -178,12 +186,16 @@ impl Link {
         if facts.sent[number as usize].link == index && dialect == Dialect::Text {
             panic!("{reader} hears an echo: {text}");
         }
-        seat.advance(seq.0, |entry| {
-            facts.may_miss(&reader, &entry.from)
-                || dialect == Dialect::Text
-                    && crate::model::number(&entry.text)
-                        .is_none_or(|number| facts.sent[number as usize].link == index)
-        }, model);
+        seat.advance(
+            seq.0,
+            |entry| {
+                facts.may_miss(&reader, &entry.from)
+                    || dialect == Dialect::Text
+                        && crate::model::number(&entry.text)
+                            .is_none_or(|number| facts.sent[number as usize].link == index)
+            },
+            model,
+        );
     }
 
     /// A private message for this user.

@@ -67,7 +67,9 @@ fn everything_settles_whatever_happened() {
 fn try_seed(seed: u64) {
     journal::open(false);
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run::run(seed))) {
-        eprintln!("\nseed {seed} failed; replay it with: SIM_SEED={seed} cargo test --test sim -- --nocapture\n");
+        eprintln!(
+            "\nseed {seed} failed; replay it with: SIM_SEED={seed} cargo test --test sim -- --nocapture\n"
+        );
         std::panic::resume_unwind(panic);
     }
 }

@@ -129,8 +129,7 @@ impl Model {
             }
             StoreJob::Letters { account, after } => {
                 let waiting = self.letters.get(account).into_iter().flatten();
-                let mut letters: Vec<Letter> =
-                    waiting.filter(|letter| letter.id > *after).cloned().collect();
+                let mut letters: Vec<Letter> = waiting.filter(|letter| letter.id > *after).cloned().collect();
                 let more = letters.len() > LETTERS_PAGE_MAX as usize;
                 letters.truncate(LETTERS_PAGE_MAX as usize);
                 StoreReply::Letters { account: *account, letters, more }
@@ -146,7 +145,12 @@ impl Model {
                     return Ok(StoreReply::PostRefused { origin: *origin, to: *to });
                 }
                 self.next_letter += 1;
-                letters.push(Letter { id: self.next_letter, at: *at, from: from.clone(), text: text.clone() });
+                letters.push(Letter {
+                    id: self.next_letter,
+                    at: *at,
+                    from: from.clone(),
+                    text: text.clone(),
+                });
                 StoreReply::Posted { origin: *origin, to: *to, text: text.clone(), at: *at }
             }
             StoreJob::Register { origin, user, hash, session, .. } => {
@@ -223,7 +227,12 @@ impl Model {
             }
         }
         let room = &self.rooms[&id];
-        Ok(StoreReply::Joined { origin, room: id, page: room.page(PageRange::Latest, history), seq: room.seq() })
+        Ok(StoreReply::Joined {
+            origin,
+            room: id,
+            page: room.page(PageRange::Latest, history),
+            seq: room.seq(),
+        })
     }
 
     fn change(&mut self, change: &Change) -> Result<(), &'static str> {

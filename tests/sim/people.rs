@@ -22,8 +22,7 @@ pub struct Person {
 impl Person {
     pub fn new(index: usize, plan: &Plan, random: &mut Random) -> Person {
         // Some accounts are used by two people at once.
-        let account =
-            random.per_mille(plan.registered_per_mille).then(|| ACCOUNTS[index % plan.accounts]);
+        let account = random.per_mille(plan.registered_per_mille).then(|| ACCOUNTS[index % plan.accounts]);
         let dialect = if random.per_mille(700) { Dialect::Json } else { Dialect::Text };
         Person { account, dialect, link: None, stalled_until: 0, repeat: Vec::new() }
     }
@@ -73,7 +72,14 @@ impl Person {
         let random = &mut world.random;
         let Some(account) = self.account else {
             let name = *random.pick(&GUESTS);
-            return ask(world, link, Ask::Name { register: false }, "nick", json!({"user": name}), &format!("/nick {name}"));
+            return ask(
+                world,
+                link,
+                Ask::Name { register: false },
+                "nick",
+                json!({"user": name}),
+                &format!("/nick {name}"),
+            );
         };
         link.did.logins += 1;
         let new = !world.facts.registered.contains(account) && random.per_mille(600) && !world.calm;
@@ -107,7 +113,8 @@ impl Person {
         let quiet = world.plan.unruly && random.per_mille(500);
         match random.between(if quiet { 40 } else { 0 }, 99) {
             0..40 => {
-                let keyed = link.dialect == Dialect::Json && self.account == Some(me) && random.per_mille(700);
+                let keyed =
+                    link.dialect == Dialect::Json && self.account == Some(me) && random.per_mille(700);
                 let key = keyed.then(|| Key { user: me.to_string(), room: room.clone() });
                 let number = world.facts.say(link.index, key);
                 say(world, link, &room, number);
@@ -178,10 +185,18 @@ impl Person {
                 let key = (access == "key").then_some("sesame");
                 let fields = json!({"room": room, "access": access, "key": key});
                 let fields = without_null(fields);
-                ask(world, link, other, "room", fields, &format!("/room {access} {}", key.unwrap_or_default()));
+                ask(
+                    world,
+                    link,
+                    other,
+                    "room",
+                    fields,
+                    &format!("/room {access} {}", key.unwrap_or_default()),
+                );
             }
             95..97 => {
-                let shown: &[&str] = if link.hiding { &["online", "offline", "away"] } else { &["online", "away"] };
+                let shown: &[&str] =
+                    if link.hiding { &["online", "offline", "away"] } else { &["online", "away"] };
                 let status = *random.pick(shown);
                 ask(world, link, other, "status", json!({"status": status}), &format!("/status {status}"));
             }

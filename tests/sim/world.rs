@@ -54,7 +54,10 @@ impl World {
     /// The text of a message: its number, and something to search for.
     pub fn text(&mut self, number: u64) -> String {
         let long = self.plan.long_texts && number % 5 == 0;
-        format!("m{number} hello{}", if long { " and so on".repeat(number as usize % 100) } else { String::new() })
+        format!(
+            "m{number} hello{}",
+            if long { " and so on".repeat(number as usize % 100) } else { String::new() }
+        )
     }
 
     /// One turn of the engine, with what happened around it.
