@@ -61,14 +61,17 @@ impl Hub {
             assert!(entry.seq.0 == room.seq.0 + 1, "positions have no gaps");
             room.seq = entry.seq;
             self.deliver(ask, id, entry, out);
+        } else {
+            self.refuse(ask, room_is_gone(), out);
         }
         self.append_done(ask.conn, out);
     }
 
     /// The store had this message before: its first answer is given again, and nobody else hears it.
     pub(super) fn repeated(&mut self, ask: Ask, id: RoomId, seq: Seq, at: Timestamp, out: &mut Vec<Effect>) {
-        if let Some(room) = self.rooms.get(id) {
-            self.answer(ask, Answer::Said { room: room.name.clone(), seq, at }, out);
+        match self.rooms.get(id) {
+            Some(room) => self.answer(ask, Answer::Said { room: room.name.clone(), seq, at }, out),
+            None => self.refuse(ask, room_is_gone(), out),
         }
         self.append_done(ask.conn, out);
     }
@@ -103,6 +106,11 @@ impl Hub {
         }
         messages
     }
+}
+
+/// A guest's room went with its last member while a message into it was under way.
+fn room_is_gone() -> Refusal {
+    Refusal::new(Code::NoSuchRoom, "the room is gone, and the message with it")
 }
 
 /// A message says something.

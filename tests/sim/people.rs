@@ -166,7 +166,7 @@ impl Person {
             88..89 => ask(world, link, other, "invite", user_fields, &format!("/invite {user}")),
             89..91 => ask(world, link, other, "op", user_fields, &format!("/op {user}")),
             91..92 => {
-                world.facts.deop_ever.insert((room, user.to_string()));
+                world.facts.deop_ever.insert(user.to_string());
                 ask(world, link, other, "deop", user_fields, &format!("/deop {user}"));
             }
             92..94 => {
