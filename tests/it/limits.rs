@@ -18,8 +18,7 @@ fn the_defaults_do_not_hinder_somebody_who_types_fast() {
     // Four lines a second for five seconds, all at once.
     let lines: Vec<String> = (0..20).map(|n| format!("line {n}")).collect();
     scene.person("alice").wire.send((lines.join("\n") + "\n").as_bytes());
-    let seen: Vec<String> =
-        lines.iter().map(|line| format!("bob < [HH:MM] #lobby <alice> {line}")).collect();
+    let seen: Vec<String> = lines.iter().map(|line| format!("bob < [HH:MM] #lobby <alice> {line}")).collect();
     scene.play(&seen.join("\n"));
 }
 
