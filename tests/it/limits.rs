@@ -187,7 +187,8 @@ fn who_chooses_no_name_in_time_is_closed_and_who_has_one_stays() {
 
 #[test]
 fn a_line_that_was_begun_must_end_and_silence_between_lines_is_no_fault() {
-    let server = Server::with(&["limits.idle_timeout = \"1s\""]);
+    // Nothing else is due before the test would give up.
+    let server = Server::with(&["limits.idle_timeout = \"1s\"", "banner_delay = \"1m\""]);
     let mut scene = server.scene();
     scene.guests(&["alice", "bob"]);
     scene.person("bob").wire.send(b"half a li");
