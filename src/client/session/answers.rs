@@ -163,7 +163,7 @@ impl Session {
                 self.events.push_back(Event::Answered { ticket, outcome: Err(Failure::Refused(refused)) });
             }
             (Outstanding::Fill { room }, refused) => self.handle_fill(now, &room, refused, line)?,
-            (Outstanding::Hello, None) => {}
+            (Outstanding::Hello, None) => self.handle_hello(),
             (Outstanding::Hello, Some(refused)) => self.refuse_login(refused),
             (Outstanding::Join { room }, None) => self.handle_joined(room, wire::ok(line)?)?,
             (Outstanding::Join { room }, Some(refused)) => self.handle_join_refused(now, room, refused),

@@ -38,6 +38,7 @@ impl Session {
             Login::Token { token, password: _ } => {
                 Command::Login { user: user(), proof: Proof::Token(token.clone()) }
             }
+            Login::Unknown => return,
         };
         self.send(&command, Outstanding::Login);
     }

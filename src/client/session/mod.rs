@@ -68,6 +68,9 @@ pub enum Login {
         token: Secret,
         password: Option<Secret>,
     },
+    /// Nobody yet: connects, to see that the server is there and trusted, and then asks with
+    /// [`Event::LoginRefused`] and the code `no-name` for a [`Session::log_in`].
+    Unknown,
 }
 
 /// Who logs in, and what to do then.

@@ -22,7 +22,7 @@ impl Session {
         let password = match &login {
             Login::Password(password) | Login::Register { password, .. } => Some(password.clone()),
             Login::Token { password, .. } => password.clone(),
-            Login::Guest => None,
+            Login::Guest | Login::Unknown => None,
         };
         self.login = match (named.token.clone(), password) {
             (Some(token), password) => Login::Token { token, password },
@@ -95,6 +95,14 @@ impl Session {
         self.refuse_login(refused);
     }
 
+    /// The server is there. Without anybody to present, that is all there is to do.
+    pub(super) fn handle_hello(&mut self) {
+        if self.login == Login::Unknown {
+            let text = wire::Clean("who logs in?".into());
+            self.refuse_login(Refused { code: wire::Clean(Code::NoName.as_str().into()), text });
+        }
+    }
+
     pub(super) fn refuse_login(&mut self, refused: Refused) {
         self.drop_connection();
         self.phase = Phase::Refused;
@@ -111,7 +119,7 @@ impl Session {
                     *password = new;
                 }
             }
-            Login::Guest => {}
+            Login::Guest | Login::Unknown => {}
         }
     }
 }

@@ -197,6 +197,19 @@ fn a_refused_login_waits_for_other_credentials() {
 }
 
 #[test]
+fn without_anybody_to_log_in_the_session_asks_once_the_server_is_there() {
+    let mut talk = Talk::new(Login::Unknown, &[]);
+    talk.connect();
+    assert_eq!(talk.requests().len(), 1, "hello and nothing else");
+    talk.hear(r#"{"re":1,"ok":{}}"#);
+    talk.events(&["login refused: no-name: who logs in?"]);
+    assert_eq!(talk.session.wish(), Wish::Rest);
+    talk.session.log_in(talk.now, "bob".into(), Login::Guest);
+    talk.connect();
+    assert!(talk.requests()[1].contains(r#""user":"bob""#));
+}
+
+#[test]
 fn a_token_that_has_ended_is_replaced_by_the_password_if_there_is_one() {
     let login = Login::Token { token: Secret::new("old"), password: Some(Secret::new("correct horse")) };
     let mut talk = Talk::new(login, &[]);
