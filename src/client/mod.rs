@@ -27,9 +27,15 @@
 //! position and unread mark; they stay the same when older lines are loaded
 //! ([`Session::load_older`](session::Session::load_older)).
 
+pub mod arrive;
+pub mod home;
+pub mod input;
 pub mod keep;
 pub mod link;
+pub mod plain;
+pub mod say;
 pub mod scrollback;
 pub mod session;
+pub mod settings;
 pub mod trust;
 pub mod wire;

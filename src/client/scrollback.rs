@@ -64,7 +64,9 @@ pub enum Kind {
 /// How a line came here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Said just now.
+    /// Said by this very session, and confirmed by the server.
+    Here,
+    /// Said just now, by others or by another session of this user.
     Live,
     /// Said while the connection was interrupted, fetched afterwards.
     Missed,
@@ -355,9 +357,10 @@ const KINDS: [Kind; 14] = [
     Kind::Say,
     Kind::Topic,
 ];
-const ORIGINS: [Origin; 4] = [Origin::Live, Origin::Missed, Origin::Past, Origin::Past];
+const ORIGINS: [Origin; 4] = [Origin::Here, Origin::Live, Origin::Missed, Origin::Past];
 
 const _: () = assert!(KINDS.len() <= KIND_MASK as usize + 1);
+const _: () = assert!(ORIGINS[Origin::Past as usize] as usize == ORIGINS.len() - 1);
 const _: () = assert!(KINDS[Kind::Topic as usize] as u8 == KINDS.len() as u8 - 1);
 
 #[cfg(test)]
@@ -387,7 +390,7 @@ mod tests {
         let mut scrollback = Scrollback::default();
         let mut pushed = Vec::new();
         for (i, kind) in KINDS.into_iter().enumerate() {
-            for origin in [Origin::Live, Origin::Missed, Origin::Past] {
+            for origin in ORIGINS {
                 let mut line = line(i as u64, "h\u{e9} \u{1f980}\nsecond");
                 (line.kind, line.origin) = (kind, origin);
                 if i == 3 {

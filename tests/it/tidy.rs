@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Which modules may import which; `proto` is open to all.
 const ARROWS: [(&str, &[&str]); 13] = [
-    ("bin", &["config", "server", "tui"]),
+    ("bin", &["client", "config", "server", "tui"]),
     ("client", &["dialect", "e2e"]),
     ("config", &["hub::settings"]),
     ("conn", &["dialect"]),

@@ -35,6 +35,7 @@
 pub mod lines;
 pub mod resolve;
 pub mod socket;
+pub mod typed;
 
 use std::collections::VecDeque;
 use std::io;

@@ -402,7 +402,7 @@ impl Session {
         let Some(saying) = room.confirm(|saying| saying.ticket == ticket) else { return };
         let line = Line {
             kind: if saying.me { Kind::Me } else { Kind::Say },
-            origin: Origin::Live,
+            origin: Origin::Here,
             own: true,
             seq: Seq(said.seq),
             at: said.ts.0,
@@ -497,7 +497,7 @@ impl Session {
                 let from = UserName::parse(self.name().unwrap_or_default()).map_err(|_| Odd)?;
                 let line = Line {
                     kind: Kind::Say,
-                    origin: Origin::Live,
+                    origin: Origin::Here,
                     own: true,
                     seq: Seq(0),
                     at: sent.ts.0,

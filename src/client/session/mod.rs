@@ -236,6 +236,11 @@ impl Session {
         }
     }
 
+    /// The server is about to show the rooms of the account that logged in.
+    pub fn is_restoring(&self) -> bool {
+        self.restoring.is_some()
+    }
+
     /// How long the server takes to answer; grows while an answer is late.
     pub fn lag(&self, now: Now) -> Option<Duration> {
         let waiting = self.ping_sent.map(|sent| Duration::from_millis(now.mono.since_ms(sent)));

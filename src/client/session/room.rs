@@ -95,6 +95,11 @@ impl Room {
         self.stage
     }
 
+    /// On the way in.
+    pub fn is_entering(&self) -> bool {
+        matches!(self.stage, Stage::Wanted | Stage::Joining)
+    }
+
     /// What was said here and is not confirmed yet, oldest first: to be shown below the last line, in
     /// a way that tells it is on its way.
     pub fn unconfirmed(&self) -> impl ExactSizeIterator<Item = &Saying> {

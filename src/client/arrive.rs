@@ -1,0 +1,83 @@
+//! From a link that was just opened to a name that is accepted, asking the user what must be asked:
+//! whether an unknown server is the right one, and the password when it was wrong. What comes before
+//! any interface, plain or full-screen, is the same.
+
+use std::io;
+
+use crate::client::link::Link;
+use crate::client::plain::Ending;
+use crate::client::session::event::{Event, Lost};
+use crate::client::session::{Login, State};
+use crate::client::trust::Verdict;
+use crate::proto::refusal::Code;
+use crate::proto::secret::Secret;
+
+/// Somebody at a terminal.
+pub trait Person {
+    /// Shows the text; whether the user says yes.
+    fn confirms(&mut self, text: &str) -> io::Result<bool>;
+
+    /// Asks for a secret without showing it; `None` if the user gives none.
+    fn secret(&mut self, question: &str) -> io::Result<Option<Secret>>;
+}
+
+/// Connects and logs in. The events are those that the interface has to show first, in their order.
+/// Without a person there are no questions: what would be asked is a failure.
+pub fn arrive(
+    link: &mut Link,
+    mut person: Option<&mut (dyn Person + '_)>,
+) -> io::Result<Result<Vec<Event>, Ending>> {
+    let mut early = Vec::new();
+    let mut tries = PASSWORD_TRIES;
+    loop {
+        for event in link.poll(None)? {
+            match &event {
+                Event::Lost(Lost::Untrusted) => {}
+                Event::Lost(why) => return Ok(Err(Ending::Failed(why.to_string()))),
+                Event::Stopped(_) => {
+                    if let Some(ending) = confirm(link, person.as_deref_mut())? {
+                        return Ok(Err(ending));
+                    }
+                }
+                Event::LoginRefused(refused) => {
+                    tries -= 1;
+                    let wrong = refused.is(Code::LoginFailed) && tries > 0;
+                    let text = refused.to_string();
+                    let Some(person) = person.as_deref_mut().filter(|_| wrong) else {
+                        return Ok(Err(Ending::Refused(text)));
+                    };
+                    let user = link.session().user().to_owned();
+                    let Some(password) = person.secret(&format!("{text}\npassword of {user}: "))? else {
+                        return Ok(Err(Ending::Refused(text)));
+                    };
+                    let now = link.now();
+                    link.session_mut().log_in(now, user, Login::Password(password));
+                }
+                _ => early.push(event),
+            }
+        }
+        if link.session().state() == State::Online {
+            return Ok(Ok(early));
+        }
+    }
+}
+
+/// The server is not trusted: the user may know better, if it is new.
+fn confirm(link: &mut Link, person: Option<&mut (dyn Person + '_)>) -> io::Result<Option<Ending>> {
+    let Some((verdict, text)) = link.untrusted() else { return Ok(Some(Ending::Done)) };
+    let Verdict::Unknown(fingerprint) = verdict else { return Ok(Some(Ending::Failed(text))) };
+    match person {
+        None => Ok(Some(Ending::Failed(format!("{text}\n--accept-new trusts a server on first use")))),
+        Some(person) => {
+            if person.confirms(&format!("{text}\nIs this the right server? [yes/no] "))? {
+                link.confirm(fingerprint)?;
+                Ok(None)
+            } else {
+                Ok(Some(Ending::Failed("the server was not confirmed".to_owned())))
+            }
+        }
+    }
+}
+
+/// Passwords that may be typed before it is over, like ssh.
+const PASSWORD_TRIES: u32 = 3;
