@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut ended = false;
     loop {
         while !ended && link.session().unconfirmed() < UNCONFIRMED_MAX {
-            match typed.next() {
+            match typed.line() {
                 Some(Input::Line(line)) if line.trim().is_empty() => {}
                 Some(Input::Line(line)) => {
                     link.say(&room, &line)?;

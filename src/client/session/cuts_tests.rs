@@ -291,7 +291,7 @@ impl Server {
         let request: Value = serde_json::from_str(line).expect("a session sends JSON");
         let id = request["id"].clone();
         let text = |field: &str| request[field].as_str().unwrap_or_default().to_owned();
-        let guest = self.memberships.get(&self.user(at)).is_none();
+        let guest = !self.memberships.contains_key(&self.user(at));
         let mut push = |what| self.store.push_back(Job { conn: at, id: id.clone(), what });
         match text("cmd").as_str() {
             "hello" | "ping" => self.reply(at, &id, json!({})),

@@ -28,9 +28,12 @@ pub mod sequence;
 mod answers;
 #[cfg(test)]
 mod cuts_tests;
+mod entering;
+mod naming;
 mod news;
 mod read;
 mod requests;
+mod saying;
 #[cfg(test)]
 mod tests;
 
