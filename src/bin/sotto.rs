@@ -25,7 +25,7 @@ use sottovoce::tui;
 /// the environment variable SOTTO_PASSWORD; else with the session kept from an earlier login; else,
 /// at a terminal, you are asked; else as a guest.
 #[derive(Parser)]
-#[command(name = "sotto", version, after_help = EXIT_STATUS)]
+#[command(name = "sotto", version, args_override_self = true, after_help = EXIT_STATUS)]
 struct Arguments {
     /// The server [default: localhost]
     #[arg(long, global = true)]

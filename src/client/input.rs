@@ -68,13 +68,13 @@ const LINE_BYTES_MAX: usize = 128 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::wire;
+    use crate::client::wire::request;
     use crate::proto::name::{RoomName, UserName};
 
     #[track_caller]
     fn check(line: &str, current: Option<&Place>, expected: &str) {
         let read = read(line, current, |command| match command {
-            Ok(command) => wire::encode(1, &command).trim_end().to_owned(),
+            Ok(command) => request::encode(1, &command).trim_end().to_owned(),
             Err(refusal) => refusal.code.to_string(),
         });
         assert_eq!(read.unwrap_or_default(), expected, "{line}");

@@ -80,7 +80,7 @@ impl<'a, W: Write> Plain<'a, W> {
         }
         loop {
             while !ended && self.is_ready() {
-                match typed.next() {
+                match typed.line() {
                     None => break,
                     Some(Input::Line(line)) => self.take(&line, ask)?,
                     Some(Input::End) => ended = true,

@@ -1,7 +1,7 @@
 //! The configuration: `config.toml` and the command line, read into a checked [`Config`].
 //!
-//! `config.toml.example` is the manual for people. Here [`keys`] lists every key once, with its kind
-//! and its range; reading ([`read`]) and printing ([`print`]) both walk that list, so that they cannot
+//! `config.toml.example` is the manual for people. Here `keys` lists every key once, with its kind
+//! and its range; reading (`read`) and printing (`print`) both walk that list, so that they cannot
 //! disagree. What is wrong is told with file, line and key, and with what would be right.
 //!
 //! The configuration is read at start and again at SIGHUP ([`Config::reload`]); it never changes by itself.

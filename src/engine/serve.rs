@@ -46,7 +46,7 @@ impl Engine {
         } else if conn.flags.readable && !conn.flags.eof {
             self.read(id, now, io);
         } else if conn.flags.eof {
-            self.end_of_input(id, now, io);
+            self.end_of_input(id, now);
         }
         let Some(conn) = self.conn_mut(id) else { return };
         let more = conn.flags.readable || conn.flags.eof || !conn.inbox.is_empty();
@@ -79,6 +79,8 @@ impl Engine {
 
     fn read_tls(&mut self, id: ConnId, ciphertext: &mut [u8], now: Now, io: &mut impl Io) {
         let mut plaintext = std::mem::take(&mut self.plaintext);
+        // Flushing uses the same memory, for what goes the other way.
+        plaintext.clear();
         let config = &self.settings.tls;
         let conn = &mut self.conns[id.slot as usize];
         let outcome = match conn.tls.take().map_or_else(|| Tls::new(config.clone()).map(Box::new), Ok) {
@@ -100,7 +102,6 @@ impl Engine {
         if !plaintext.is_empty() {
             self.take_in(id, &plaintext, now, io);
         }
-        plaintext.clear();
         if plaintext.capacity() > READ_KEPT {
             plaintext = Vec::new();
         }
@@ -161,21 +162,24 @@ impl Engine {
         let consumed = decoded.consumed;
         let Some(request) = decoded.request else { return consumed };
         let first_line = std::mem::replace(&mut conn.flags.first_line, false);
-        match request {
-            Request::Command(re, command) => {
-                if first_line && let Some(sentence) = foreign_line(&command) {
-                    self.dismiss(id, sentence, now);
-                    return consumed;
-                }
-                if self.hub.handle(now, id, re, command, &mut self.effects) == Handled::Later {
-                    conn.flags.first_line = first_line;
-                    return consumed - decoder.put_back();
-                }
+        let (hub, effects) = (&mut self.hub, &mut self.effects);
+        let handled = match request {
+            Request::Command(_, command) if first_line && foreign_line(&command).is_some() => {
+                let sentence = foreign_line(&command).expect("looked at just now");
+                self.dismiss(id, sentence, now);
+                return consumed;
             }
-            Request::Refused(re, refusal) => self.hub.complain(now, id, Some(re), refusal, &mut self.effects),
-            Request::Error(refusal) => self.hub.complain(now, id, None, refusal, &mut self.effects),
+            Request::Command(re, command) => hub.handle(now, id, re, command, effects),
+            Request::Refused(re, refusal) => hub.complain(now, id, Some(re), refusal, effects),
+            Request::Error(refusal) => hub.complain(now, id, None, refusal, effects),
+        };
+        match handled {
+            Handled::Done => consumed,
+            Handled::Later => {
+                conn.flags.first_line = first_line;
+                consumed - decoder.put_back()
+            }
         }
-        consumed
     }
 
     /// Tells by the first byte what is spoken; false if the connection ends over it.
@@ -207,12 +211,8 @@ impl Engine {
         self.begin_close(id, CloseReason::NotChat, now);
     }
 
-    /// The peer sends no more: a last line without an end counts, then it is as if it had quit.
-    fn end_of_input(&mut self, id: ConnId, now: Now, io: &mut impl Io) {
-        let conn = &mut self.conns[id.slot as usize];
-        if conn.is_unfinished() {
-            return self.take_in(id, b"\n", now, io);
-        }
+    /// The peer sends no more. A line without an end may be half of what was meant, and is dropped.
+    fn end_of_input(&mut self, id: ConnId, now: Now) {
         // If it has to wait, the connection is paused and comes here again.
         if self.hub.end_of_input(id, &mut self.effects) == Handled::Done {
             self.begin_close(id, CloseReason::Eof, now);

@@ -360,8 +360,11 @@ impl Hub {
     /// A name is chosen: answers, and comes into the rooms of the account.
     fn logged_in(&mut self, ask: Ask, record: SessionRecord, how: Named, out: &mut Vec<Effect>) {
         let SessionRecord { account, user, token, rooms, blocks, letters_wait } = record;
-        let banned = self.directory.get(account).is_none_or(|account| account.banned);
-        if banned {
+        if self.directory.get(account).is_none() {
+            // The operator made it a moment ago, and the login came before the news.
+            self.directory.insert(account, user.clone(), false);
+        }
+        if self.directory.get(account).is_some_and(|account| account.banned) {
             // The operator was quicker than the login.
             self.ready(ask.conn, out);
             return self.refuse(ask, account_banned(), out);

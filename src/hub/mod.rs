@@ -185,7 +185,7 @@ impl Hub {
         Handled::Done
     }
 
-    /// A line that could not be understood: told, and counted like a command.
+    /// A line that could not be understood: told, in its turn, and counted like a command.
     pub fn complain(
         &mut self,
         now: Now,
@@ -193,13 +193,16 @@ impl Hub {
         re: Option<RequestId>,
         refusal: Refusal,
         out: &mut Vec<Effect>,
-    ) {
+    ) -> Handled {
         if self.sessions.get(conn).is_none() {
-            return;
+            return Handled::Done;
+        }
+        if self.must_wait(conn, &Command::Help { topic: None }, out) {
+            return Handled::Later;
         }
         let ask = Ask { conn, re: re.unwrap_or(RequestId::NONE), now };
         let refusal = match self.admit(ask, &Command::Ping, out) {
-            Ok(Admitted::Closed) => return,
+            Ok(Admitted::Closed) => return Handled::Done,
             Ok(Admitted::Yes) => refusal,
             Err(too_fast) => too_fast,
         };
@@ -207,6 +210,7 @@ impl Hub {
             Some(_) => self.refuse(ask, refusal, out),
             None => out.push(Effect::Tell(conn, Event::Error(refusal))),
         }
+        Handled::Done
     }
 
     /// The peer closed its side and everything it had sent was handled: as if it had said `quit`.

@@ -202,7 +202,10 @@ impl fmt::Display for CertificateError {
                 write!(f, "{}: the certificate expired on {ended}; renew it, or remove ", path.display())?;
                 f.write_str("tls-cert.pem and tls-key.pem from the data directory to have a new one made")
             }
-            CertificateError::Failed { path, error } => write!(f, "{}: {error}", path.display()),
+            CertificateError::Failed { path, error } => {
+                let path = path.display();
+                write!(f, "{path}: the TLS certificate or its key cannot be read or written: {error}")
+            }
             CertificateError::KeyMismatch { cert, key } => {
                 let (cert, key) = (cert.display(), key.display());
                 write!(f, "{key}: the key does not belong to the certificate in {cert}")

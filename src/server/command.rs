@@ -9,6 +9,8 @@ mod password;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::proto::name::UserName;
@@ -77,7 +79,9 @@ pub fn user(config: &Config, action: UserAction<'_>, out: &mut dyn Write) -> Res
             let password = password::new_password(&user, password_file)?;
             data_dir::make(&config.data)?;
             let hash = work::password::hash(&password, config.accounts.bcrypt_cost);
-            Operator::open(&config.data)?.add_user(&user, &hash).map_err(|error| of_user(&user, error))?;
+            let mut operator = Operator::open(&config.data)?;
+            operator.add_user(&user, &hash).map_err(|error| of_user(&user, error))?;
+            until_noticed(config, &operator, || thread::sleep(NOTICE_PAUSE))?;
             (user, "added")
         }
         UserAction::Ban { name } => change(config, name, "banned", Operator::ban_user)?,
@@ -88,6 +92,7 @@ pub fn user(config: &Config, action: UserAction<'_>, out: &mut dyn Write) -> Res
             let password = password::new_password(&user, password_file)?;
             let hash = work::password::hash(&password, config.accounts.bcrypt_cost);
             operator.set_password(&user, &hash).map_err(|error| of_user(&user, error))?;
+            until_noticed(config, &operator, || thread::sleep(NOTICE_PAUSE))?;
             (user, "has a new password")
         }
         UserAction::Remove { name } => change(config, name, "removed", Operator::remove_user)?,
@@ -103,12 +108,31 @@ fn change(
     act: impl FnOnce(&mut Operator, &UserName) -> Result<(), OperatorError>,
 ) -> Result<(UserName, &'static str), CommandError> {
     let user = user_name(name)?;
-    act(&mut existing(config)?, &user).map_err(|error| of_user(&user, error))?;
+    let mut operator = existing(config)?;
+    act(&mut operator, &user).map_err(|error| of_user(&user, error))?;
+    until_noticed(config, &operator, || thread::sleep(NOTICE_PAUSE))?;
     Ok((user, done))
+}
+
+/// Waits until a running server has noticed a change, so that whoever goes on finds it done.
+fn until_noticed(config: &Config, operator: &Operator, mut pause: impl FnMut()) -> Result<(), CommandError> {
+    let begun = Instant::now();
+    while operator.news_wait()? && data_dir::is_in_use(&config.data) {
+        if begun.elapsed() > NOTICE_WAIT {
+            log::warn!("the change is made, but the server has not noticed it yet; is it very busy?");
+            break;
+        }
+        pause();
+    }
+    Ok(())
 }
 
 /// One user a line: the name, when the account was made, and whether it is banned.
 fn list(config: &Config, out: &mut dyn Write) -> Result<(), CommandError> {
+    if !config.data.exists() {
+        // Before the first start there are no accounts; to say so, nothing has to be made.
+        return Ok(());
+    }
     for user in existing(config)?.list_users()? {
         let banned = if user.banned { "\tbanned" } else { "" };
         writeln!(out, "{}\t{}{banned}", user.name, user.created.rfc3339())?;
@@ -190,6 +214,10 @@ impl From<OperatorError> for CommandError {
         CommandError::Failed(error.to_string())
     }
 }
+
+/// A server looks several times a second, however busy it is.
+const NOTICE_WAIT: Duration = Duration::from_secs(3);
+const NOTICE_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests;

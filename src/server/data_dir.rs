@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A data directory that this process alone serves from, until this is dropped.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl DataDir {
         let lock_path = path.join(LOCK_FILE);
         let failed = |error| DataDirError::Failed { path: lock_path.clone(), error };
         let mut lock = private_options().truncate(false).read(true).open(&lock_path).map_err(failed)?;
-        match lock.try_lock() {
+        match try_some_times(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(DataDirError::InUse { path: path.to_path_buf(), process: process_in(&mut lock) });
@@ -54,6 +55,12 @@ impl DataDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Whether a server uses this data directory now.
+pub fn is_in_use(path: &Path) -> bool {
+    let lock = OpenOptions::new().read(true).write(true).open(path.join(LOCK_FILE));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Makes a data directory for its owner only, if there is none. One that is there is left as it is.
@@ -92,6 +99,17 @@ fn private_directory() -> fs::DirBuilder {
     builder
 }
 
+/// Locks the file unless another server has it. [`is_in_use`] has it for a moment, too.
+fn try_some_times(lock: &File) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            outcome => return outcome,
+        }
+    }
+    lock.try_lock()
+}
+
 fn process_in(lock: &mut File) -> Option<u32> {
     let mut text = String::new();
     lock.rewind().ok()?;
@@ -121,6 +139,9 @@ impl fmt::Display for DataDirError {
 impl std::error::Error for DataDirError {}
 
 const LOCK_FILE: &str = "sottod.lock";
+/// Far longer than anybody but a server holds the lock.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// A process number and the end of its line.
 const PROCESS_BYTES_MAX: u64 = 16;
 
@@ -132,13 +153,16 @@ mod tests {
     fn one_server_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/data");
+        assert!(!is_in_use(&path));
         let first = DataDir::open(&path).unwrap();
         assert_eq!(first.path(), path);
+        assert!(is_in_use(&path));
         let error = DataDir::open(&path).unwrap_err();
         assert!(matches!(error, DataDirError::InUse { .. }), "{error}");
         #[cfg(unix)]
         assert!(error.to_string().contains(&format!("(process {})", std::process::id())), "{error}");
         drop(first);
+        assert!(!is_in_use(&path));
         DataDir::open(&path).unwrap();
     }
 

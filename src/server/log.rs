@@ -3,8 +3,10 @@
 //! Whoever logs hands a finished line to a bounded channel and goes on; it never waits for a disk or for
 //! whoever reads stderr. When the channel is full, lines are dropped and counted, and the count is logged.
 //!
-//!     log::info! ─► env_logger (format) ─► Pipe ─► channel ─► writer thread ─► stderr
-//!                                                                     └──────► RotatingFile
+//! ```text
+//! log::info! ─► env_logger (format) ─► Pipe ─► channel ─► writer thread ─► stderr
+//!                                                                 └──────► RotatingFile
+//! ```
 
 mod rotate;
 

@@ -111,6 +111,12 @@ impl Operator {
         Ok(invite)
     }
 
+    /// Whether there is news that no server has read yet.
+    pub fn news_wait(&self) -> Result<bool, OperatorError> {
+        let query = "SELECT EXISTS (SELECT 1 FROM operator_news)";
+        Ok(self.conn.query_row(query, [], |row| row.get(0))?)
+    }
+
     /// Writes a consistent copy of the database, as of one moment, to a file that does not exist yet. It
     /// can be put in the place of the original.
     pub fn backup(&self, file: &Path) -> Result<(), OperatorError> {
@@ -217,6 +223,10 @@ impl NewsCursor {
             }
         }
         (self.version, self.seen) = (version, seen);
+        if !news.is_empty() {
+            // Whoever brought them may be waiting for this. A full disk keeps them: they are not read twice.
+            let _ = conn.execute("DELETE FROM operator_news WHERE id <= ?1", [seen]);
+        }
         Ok(news)
     }
 }

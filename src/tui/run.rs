@@ -93,6 +93,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn draw(&mut self, screen: &mut Screen) -> io::Result<Instant> {
         self.model.now = self.link.now();
+        screen.terminal().autoresize()?;
+        let area = screen.terminal().get_frame().area();
+        self.model.size = Size { columns: area.width, rows: area.height };
         let (model, session, theme) = (&self.model, self.link.session(), self.options.theme);
         screen.terminal().draw(|frame| view(model, session, theme, frame))?;
         Ok(Instant::now())

@@ -11,7 +11,7 @@
 //! use sottovoce::client::trust::Trust;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let options = Options::new("parrot", Login::Guest, &["lobby"]).expect("good names");
+//! let options = Options::new("parrot", Login::Guest, &["lobby"])?;
 //! let trust = Trust::new("known_servers".into(), true);
 //! let mut link = Link::open(Target::new("localhost", 12345), trust, options)?;
 //! loop {

@@ -46,7 +46,7 @@ impl Typed {
     }
 
     /// The next line, if it is there; begins to read it if not.
-    pub fn next(&mut self) -> Option<Input> {
+    pub fn line(&mut self) -> Option<Input> {
         if !self.asked {
             self.asked = true;
             if self.asks.send(()).is_err() {

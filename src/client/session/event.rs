@@ -128,6 +128,8 @@ impl fmt::Display for Unsent {
     }
 }
 
+impl std::error::Error for Unsent {}
+
 /// Why a connection ended or did not come about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {

@@ -26,9 +26,14 @@ pub mod room;
 pub mod sequence;
 
 mod answers;
+#[cfg(test)]
+mod cuts_tests;
+mod entering;
+mod naming;
 mod news;
 mod read;
 mod requests;
+mod saying;
 #[cfg(test)]
 mod tests;
 
@@ -105,6 +110,8 @@ pub struct Session {
     /// Name and kind of the session, once it was accepted; kept while it is interrupted.
     name: Option<Box<str>>,
     guest: bool,
+    /// A connection broke while the login was on its way: the server may know the name already.
+    name_in_doubt: bool,
     phase: Phase,
     /// Counts connections, so that news of an old one is not taken for news of this one.
     attempt: u64,
@@ -180,6 +187,7 @@ impl Session {
             login: options.login,
             name: None,
             guest: true,
+            name_in_doubt: false,
             phase: Phase::Connecting { since: now.mono },
             attempt: 1,
             failures: 0,
@@ -408,6 +416,7 @@ impl Session {
 
     /// Ends the connection and everything that depends on it, and rests before the next one.
     fn lose(&mut self, now: Now, why: Lost) {
+        self.name_in_doubt |= matches!(self.phase, Phase::Greeting { .. });
         let online_since = match self.phase {
             Phase::Online { since } => Some(since),
             _ => None,

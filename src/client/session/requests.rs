@@ -4,11 +4,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::client::session::answers::{Expected, Outstanding, joined};
+use crate::client::session::answers::{Expected, Outstanding};
+use crate::client::session::entering::joined;
 use crate::client::session::event::{Event, Failure, Place, Ticket, Unsent};
 use crate::client::session::room::{Room, Saying, Stage};
 use crate::client::session::{Login, Options, Phase, ROOMS_MAX, Session};
-use crate::client::wire;
+use crate::client::wire::{self, request};
 use crate::proto::command::{Command, HistoryRange, Paging, Proof};
 use crate::proto::event::Answer;
 use crate::proto::id::Seq;
@@ -67,7 +68,7 @@ impl Session {
         for text in text.split('\n').map(sanitise).filter(visible) {
             let (ticket, key) = (self.ticket(), self.key().into());
             let saying = Saying { ticket, text: text.into(), me, key, sent: false, doubtful: false };
-            if wire::encode(i64::MAX, &say_command(room, &saying)).len() > LINE_BYTES_MAX {
+            if request::encode(i64::MAX, &say_command(room, &saying)).len() > LINE_BYTES_MAX {
                 return Err(Unsent::TooLong);
             }
             sayings.push(saying);
@@ -142,7 +143,7 @@ impl Session {
             return Err(Unsent::TooMany);
         }
         let expected = Expected::of(&command)?;
-        if wire::encode(i64::MAX, &command).len() > LINE_BYTES_MAX {
+        if request::encode(i64::MAX, &command).len() > LINE_BYTES_MAX {
             return Err(Unsent::TooLong);
         }
         let ticket = self.ticket();
@@ -285,7 +286,7 @@ impl Session {
         let id = self.next_request;
         self.next_request += 1;
         self.outstanding.insert(id, outstanding);
-        self.lines.push_back(wire::encode(id, command));
+        self.lines.push_back(request::encode(id, command));
     }
 
     fn ticket(&mut self) -> Ticket {

@@ -11,7 +11,10 @@ use crate::proto::text::{cut, sanitise};
 /// Reads one line without its end.
 pub fn decode(line: &[u8]) -> Request<'_> {
     let Ok(mut fields) = serde_json::from_slice::<Fields>(line) else {
-        return Request::Error(Refusal::new(Code::BadJson, "this line is not one JSON object"));
+        return Request::Error(match std::str::from_utf8(line) {
+            Ok(_) => Refusal::new(Code::BadJson, "this line is not one JSON object"),
+            Err(_) => Refusal::new(Code::InvalidUtf8, "this line is not UTF-8"),
+        });
     };
     let Some(id) = fields.id() else {
         let text = "a request needs an `id`, an integer of at most 64 bits";
@@ -40,7 +43,7 @@ fn command<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Refusal> {
         "invite" => Command::Invite { room: room(fields)?, user: fields.needed("user")? },
         "join" => Command::Join { room: fields.needed("room")?, key: fields.secret("key")? },
         "kick" => {
-            Command::Kick { room: room(fields)?, user: fields.needed("user")?, why: fields.body("why")? }
+            Command::Kick { room: room(fields)?, user: fields.needed("user")?, why: fields.body("text")? }
         }
         "leave" => Command::Leave { room: room(fields)? },
         "list" => Command::List { after: fields.text("after")?, limit: fields.count("limit")?, paging },

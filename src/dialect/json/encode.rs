@@ -7,7 +7,7 @@
 //! {"ev":"notice","kind":...}, by kind:
 //!     join, leave       room, user
 //!     quit              room, user[, text]
-//!     kick              room, user, by[, why]
+//!     kick              room, user, by[, text]
 //!     topic             room, by, topic (empty: cleared)
 //!     rename            room, from, to
 //!     invite            room, by
@@ -77,7 +77,7 @@ fn notice(object: &mut Object<'_>, event: &Event) {
             about_user(object, "quit", room, user).text_if_any("text", text.as_deref())
         }
         Event::Kicked { room, user, by, why } => {
-            about_user(object, "kick", room, user).text("by", by).text_if_any("why", why.as_deref())
+            about_user(object, "kick", room, user).text("by", by).text_if_any("text", why.as_deref())
         }
         Event::TopicChanged { room, by, topic } => {
             about(object, "topic", room).text("by", by).text("topic", topic)

@@ -209,7 +209,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 }
 
 /// Every field that some request means something by, the frequent ones first.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 20] = [
     "id", "cmd", "room", "text", "key", "user", "me", "before", "after", "limit", "query", "topic", "status",
-    "why", "access", "password", "token", "invite", "old", "new", "version",
+    "access", "password", "token", "invite", "old", "new", "version",
 ];

@@ -118,7 +118,7 @@ fn notices_about_rooms() {
     notice(
         Event::Kicked { room: room(), user: bob(), by: by.clone(), why: some("loud") },
         "bob was kicked from #Lobby by alice (loud)",
-        r#""kick","room":"Lobby","user":"bob","by":"alice","why":"loud""#,
+        r#""kick","room":"Lobby","user":"bob","by":"alice","text":"loud""#,
     );
     notice(
         Event::Kicked { room: room(), user: bob(), by: by.clone(), why: None },

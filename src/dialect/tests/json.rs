@@ -36,7 +36,7 @@ fn every_command_is_understood() {
     check(BOTH, Command::Unban { room: lobby(), user: user() });
     let why = Some("loud".into());
     check(
-        r#""room":"lobby","user":"bob","why":"\u001b[1mloud","#,
+        r#""room":"lobby","user":"bob","text":"\u001b[1mloud","#,
         Command::Kick { room: lobby(), user: user(), why },
     );
     check(r#""user":"bob","#, Command::Block { user: user() });

@@ -3,7 +3,9 @@
 //! rustls reads certificates but tells no dates of our own one. They are the fifth or sixth field of
 //! what is signed, so that a walk over the fields before them is enough:
 //!
-//!     SEQUENCE { SEQUENCE { [0] version?, serial, algorithm, issuer, SEQUENCE { begins, ends }, ... }, ... }
+//! ```text
+//! SEQUENCE { SEQUENCE { [0] version?, serial, algorithm, issuer, SEQUENCE { begins, ends }, ... }, ... }
+//! ```
 
 use crate::proto::time::Timestamp;
 

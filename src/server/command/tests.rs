@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use super::password::{checked, first_line};
 use super::*;
 use crate::config::Overrides;
+use crate::hub::job::OperatorNews;
 use crate::proto::secret::Secret;
+use crate::store::{Store, StoreOptions};
 
 /// A data directory that is not made yet, and a file with a password.
 struct Place {
@@ -69,6 +71,29 @@ fn accounts_come_and_go() {
 }
 
 #[test]
+fn a_change_is_done_when_the_running_server_has_noticed_it() {
+    let place = place();
+    place.add("alice").unwrap();
+    let operator = Operator::open(&place.config.data).unwrap();
+    assert!(operator.news_wait().unwrap());
+    until_noticed(&place.config, &operator, || panic!("nobody is there to notice")).unwrap();
+
+    let _server = data_dir::DataDir::open(&place.config.data).unwrap();
+    let (mut store, _) = Store::open(&place.config.data, StoreOptions::default()).unwrap();
+    let mut other = Operator::open(&place.config.data).unwrap();
+    other.ban_user(&UserName::parse("alice").unwrap()).unwrap();
+    let mut pauses = 0;
+    let pause = || {
+        pauses += 1;
+        if pauses == 3 {
+            assert!(matches!(store.news()[..], [OperatorNews::Banned { .. }]));
+        }
+    };
+    until_noticed(&place.config, &operator, pause).unwrap();
+    assert_eq!(pauses, 3);
+}
+
+#[test]
 fn wrong_names_and_passwords_are_wrong_usage_and_make_nothing() {
     let mut place = place();
     fails(place.add(""), 2, "\"\": ");
@@ -83,9 +108,10 @@ fn wrong_names_and_passwords_are_wrong_usage_and_make_nothing() {
 }
 
 #[test]
-fn a_data_directory_that_is_missing_is_not_taken_for_an_empty_one() {
+fn a_data_directory_that_is_missing_is_not_made_to_find_it_empty() {
     let place = place();
-    fails(place.user(UserAction::List), 1, "there is no such data directory");
+    assert_eq!(place.user(UserAction::List).unwrap(), "");
+    fails(place.user(UserAction::Ban { name: "alice" }), 1, "there is no such data directory");
     fails(backup(&place.config, Path::new("never-made")), 1, "there is no such data directory");
     assert!(!place.config.data.exists());
 }

@@ -1,6 +1,8 @@
 //! A file that is renamed when it has grown to a size, and begun anew.
 //!
-//!     sottod.log ─► sottod.log.1 ─► sottod.log.2 ─► ... ─► deleted
+//! ```text
+//! sottod.log ─► sottod.log.1 ─► sottod.log.2 ─► ... ─► deleted
+//! ```
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

@@ -94,7 +94,7 @@ fn handle_typed(model: &mut Model, session: &Session, typed: Typed) -> Vec<Actio
         Typed::Mouse(mouse) => keys::handle_mouse(model, session, mouse),
         Typed::Resize(columns, rows) => {
             model.size = Size { columns, rows };
-            vec![Action::Redraw]
+            Vec::new()
         }
         Typed::FocusGained => {
             model.focused = true;

@@ -19,6 +19,11 @@ use crate::tui::wrap::shorten;
 
 /// Draws everything.
 pub fn view(model: &Model, session: &Session, theme: Theme, frame: &mut Frame<'_>) {
+    // The terminal changed its size a moment ago; the event about it is on its way.
+    let area = frame.area();
+    if (area.width, area.height) != (model.size.columns, model.size.rows) {
+        return;
+    }
     let areas = areas(model);
     let cursor = draw_input(model, theme, areas.input, frame.buffer_mut());
     let buffer = frame.buffer_mut();

@@ -77,9 +77,12 @@ impl Json {
         if let Some(event) = self.events.pop_front() {
             return event;
         }
-        let line = self.receive();
-        assert!(line.get("ev").is_some(), "expected an event: {line}");
-        line
+        loop {
+            let line = self.receive();
+            let Some(re) = line.get("re").and_then(Value::as_i64) else { return line };
+            // Kept for whoever asks for it.
+            assert!(self.replies.insert(re, line).is_none(), "{re} was answered twice");
+        }
     }
 
     /// The next room message, other events aside.

@@ -12,6 +12,8 @@ use super::DEADLINE;
 /// A running program; its output is collected, and it is killed when this goes.
 pub struct Process {
     child: Child,
+    /// Ends when stderr is closed.
+    stderr_reader: Option<thread::JoinHandle<()>>,
     lines: Receiver<String>,
     errors: Arc<Collected>,
 }
@@ -56,8 +58,8 @@ impl Process {
         let errors = Arc::new(Collected::default());
         let stderr = child.stderr.take().expect("stderr is piped");
         let collected = Arc::clone(&errors);
-        thread::spawn(move || collected.fill(stderr));
-        Process { child, lines, errors }
+        let stderr_reader = Some(thread::spawn(move || collected.fill(stderr)));
+        Process { child, stderr_reader, lines, errors }
     }
 
     pub fn id(&self) -> u32 {
@@ -86,6 +88,9 @@ impl Process {
             out.push('\n');
         }
         let status = self.child.wait().expect("the program was started").code();
+        if let Some(reader) = self.stderr_reader.take() {
+            reader.join().expect("no reader panics");
+        }
         Told { status, out, err: self.errors() }
     }
 

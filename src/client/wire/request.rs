@@ -1,0 +1,220 @@
+//! Requests to lines.
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::proto::command::{Command, HistoryRange, Proof};
+use crate::proto::secret::Secret;
+
+/// A request as one line with its end; erased when dropped, for it may hold a password.
+pub fn encode(id: i64, command: &Command<'_>) -> Zeroizing<String> {
+    let request = request(id, command);
+    let mut line = Zeroizing::new(
+        serde_json::to_string(&request).expect("numbers and texts with fixed names always encode"),
+    );
+    line.push('\n');
+    line
+}
+
+#[derive(Default, Serialize)]
+struct Request<'a> {
+    id: i64,
+    cmd: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invite: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Position<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Position<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    me: bool,
+}
+
+/// Where a page begins: at a message's number, or behind a name.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Position<'a> {
+    Name(&'a str),
+    Seq(u64),
+}
+
+fn request<'a>(id: i64, command: &'a Command<'_>) -> Request<'a> {
+    let mut to = Request { id, cmd: command.name(), ..Request::default() };
+    match command {
+        Command::Ban { room, user }
+        | Command::Deop { room, user }
+        | Command::Invite { room, user }
+        | Command::Op { room, user }
+        | Command::Unban { room, user } => {
+            to.room = room.as_deref();
+            to.user = Some(user);
+        }
+        Command::Block { user }
+        | Command::Nick { user }
+        | Command::Unblock { user }
+        | Command::Whois { user } => to.user = Some(user),
+        Command::Hello { version } => {
+            to.version = Some(*version);
+            to.client = Some(concat!("sotto/", env!("CARGO_PKG_VERSION")));
+        }
+        Command::Help { topic } => to.topic = topic.as_deref(),
+        Command::History { room, range, limit, paging: _ } => {
+            to.room = room.as_deref();
+            to.limit = *limit;
+            match range {
+                HistoryRange::After(seq) => to.after = Some(Position::Seq(*seq)),
+                HistoryRange::Before(seq) => to.before = Some(Position::Seq(*seq)),
+                HistoryRange::Latest => {}
+            }
+        }
+        Command::Join { room, key } => {
+            to.room = Some(room);
+            to.key = reveal(key);
+        }
+        Command::Kick { room, user, why } => {
+            to.room = room.as_deref();
+            to.user = Some(user);
+            to.why = why.as_deref();
+        }
+        Command::Leave { room } => to.room = room.as_deref(),
+        Command::List { after, limit, paging: _ } | Command::Rooms { after, limit, paging: _ } => {
+            to.after = after.as_deref().map(Position::Name);
+            to.limit = *limit;
+        }
+        Command::Login { user, proof } => {
+            to.user = Some(user);
+            match proof {
+                Proof::Ask => {}
+                Proof::Password(password) => to.password = Some(password.reveal()),
+                Proof::Token(token) => to.token = Some(token.reveal()),
+            }
+        }
+        Command::Msg { user, text } => {
+            to.user = Some(user);
+            to.text = Some(text);
+        }
+        Command::Passwd { old, new } => {
+            to.old = reveal(old);
+            to.new = reveal(new);
+        }
+        Command::Ping => {}
+        Command::Quit { text } => to.text = text.as_deref(),
+        Command::Register { user, password, invite } => {
+            to.user = Some(user);
+            to.password = reveal(password);
+            to.invite = reveal(invite);
+        }
+        Command::Room { room, access, key } => {
+            to.room = room.as_deref();
+            to.access = Some(access);
+            to.key = reveal(key);
+        }
+        Command::Say { room, text, me, key } => {
+            to.room = room.as_deref();
+            to.text = Some(text);
+            to.me = *me;
+            to.key = key.as_deref();
+        }
+        Command::Search { query, limit } => {
+            to.query = Some(query);
+            to.limit = *limit;
+        }
+        Command::Secret { line } => to.text = Some(line.reveal()),
+        Command::Status { status, text } => {
+            to.status = status.as_deref();
+            to.text = text.as_deref();
+        }
+        Command::Topic { room, topic } => {
+            to.room = room.as_deref();
+            to.topic = topic.as_deref();
+        }
+        Command::Who { room, after, limit, paging: _ } => {
+            to.room = room.as_deref();
+            to.after = after.as_deref().map(Position::Name);
+            to.limit = *limit;
+        }
+    }
+    to
+}
+
+fn reveal(secret: &Option<Secret>) -> Option<&str> {
+    secret.as_ref().map(Secret::reveal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::command::Paging;
+
+    #[track_caller]
+    fn check_request(command: Command<'_>, expected: &str) {
+        assert_eq!(encode(7, &command).trim_end(), expected);
+    }
+
+    #[test]
+    fn requests_carry_what_their_command_needs_and_nothing_else() {
+        check_request(Command::Ping, r#"{"id":7,"cmd":"ping"}"#);
+        check_request(
+            Command::Login { user: "alice".into(), proof: Proof::Token(Secret::new("t")) },
+            r#"{"id":7,"cmd":"login","user":"alice","token":"t"}"#,
+        );
+        check_request(
+            Command::Say {
+                room: Some("lobby".into()),
+                text: "a\"b\n".into(),
+                me: true,
+                key: Some("k".into()),
+            },
+            r#"{"id":7,"cmd":"say","room":"lobby","text":"a\"b\n","key":"k","me":true}"#,
+        );
+        check_request(
+            Command::History {
+                room: Some("lobby".into()),
+                range: HistoryRange::After(0),
+                limit: Some(500),
+                paging: Paging::Page,
+            },
+            r#"{"id":7,"cmd":"history","room":"lobby","limit":500,"after":0}"#,
+        );
+        check_request(
+            Command::List { after: Some("bob".into()), limit: None, paging: Paging::Page },
+            r#"{"id":7,"cmd":"list","after":"bob"}"#,
+        );
+        check_request(
+            Command::Topic { room: Some("lobby".into()), topic: Some("".into()) },
+            r#"{"id":7,"cmd":"topic","room":"lobby","topic":""}"#,
+        );
+    }
+}

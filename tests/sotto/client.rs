@@ -1,0 +1,70 @@
+//! Starts the real `sotto` with a home of its own.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{ChildStdin, Command};
+
+use crate::harness::home::Home;
+use crate::harness::pattern::matches;
+use crate::harness::process::{Process, Told};
+
+/// `sotto` as this user, without a password.
+pub fn sotto(home: &Home, address: SocketAddr, user: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
+    command.env_remove("SOTTO_PASSWORD").arg("--home").arg(home.path(&format!("sotto-{user}")));
+    command.args(["--host", "127.0.0.1", "--port", &address.port().to_string(), "--username", user]);
+    command
+}
+
+/// Runs to the end of this input.
+#[track_caller]
+pub fn pipe(command: &mut Command, input: &str) -> Told {
+    let mut process = Process::start(command);
+    let written = process.stdin().write_all(input.as_bytes());
+    let told = process.finish();
+    // It may have ended before it read everything, which its status tells.
+    drop(written);
+    told
+}
+
+/// Its status and output; patterns as in the other tests.
+#[track_caller]
+pub fn check(told: &Told, status: i32, expected: &[&str]) {
+    assert_eq!(told.status, Some(status), "{told:?}");
+    let lines: Vec<&str> = told.out.lines().collect();
+    let same = lines.len() == expected.len() && lines.iter().zip(expected).all(|(l, e)| matches(e, l));
+    assert!(same, "expected:\n{}\nfound:\n{}{}", expected.join("\n"), told.out, told.err);
+}
+
+/// A running `sotto --plain` that one line after the other is typed into.
+pub struct Talker {
+    pub process: Process,
+    stdin: ChildStdin,
+}
+
+impl Talker {
+    pub fn start(command: &mut Command) -> Talker {
+        let mut process = Process::start(command.arg("--plain"));
+        let stdin = process.stdin();
+        Talker { process, stdin }
+    }
+
+    pub fn types(&mut self, lines: &str) {
+        self.stdin.write_all(lines.as_bytes()).expect("it reads its input");
+        self.stdin.flush().expect("it reads its input");
+    }
+
+    /// The next line must be this.
+    #[track_caller]
+    pub fn shows(&mut self, pattern: &str) {
+        let line = self.process.line().unwrap_or_else(|| panic!("it ended, {pattern:?} was expected"));
+        assert!(matches(pattern, &line), "expected {pattern:?}, found {line:?}");
+    }
+
+    /// The end of its input.
+    pub fn ends(self) -> Told {
+        let Talker { mut process, stdin } = self;
+        drop(stdin);
+        process.finish()
+    }
+}

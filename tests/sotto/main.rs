@@ -1,0 +1,15 @@
+//! Black-box tests of the client: the real `sotto` in a pipe, with the real `sottod` or with a server
+//! that misbehaves.
+
+// Another test crate's, of which not everything is needed here.
+#[allow(dead_code)]
+#[path = "../it/harness/mod.rs"]
+mod harness;
+
+mod client;
+
+mod interruptions;
+mod logins;
+mod misbehaviour;
+mod pipe;
+mod trust;
