@@ -32,6 +32,7 @@ pub struct Line {
     pub own: bool,
     /// The position in the room's log; 0 for what is not in it (notices, private messages).
     pub seq: Seq,
+    /// When it was said; to the second once it is in the scrollback.
     pub at: Timestamp,
     /// Who it is about: the author of a message, who joined, who changed the topic; may be empty.
     pub from: Box<str>,
@@ -230,7 +231,7 @@ impl Block {
         self.bytes
             .push(line.kind as u8 | (line.origin as u8) << ORIGIN_SHIFT | u8::from(line.own) << OWN_SHIFT);
         put_difference(&mut self.bytes, &mut self.last_seq, line.seq.0);
-        put_difference(&mut self.bytes, &mut self.last_at, line.at.0);
+        put_difference(&mut self.bytes, &mut self.last_at, line.at.0 / SECOND_MS);
         put_text(&mut self.bytes, &line.from);
         put_text(&mut self.bytes, &line.text);
         self.lines += 1;
@@ -238,12 +239,17 @@ impl Block {
 
     fn seal(self) -> Sealed {
         Sealed {
-            packed: miniz_oxide::deflate::compress_to_vec(&self.bytes, COMPRESSION_LEVEL).into_boxed_slice(),
+            packed: Box::from(&*compress(&self.bytes)),
             plain_bytes: self.bytes.len(),
             lines: self.lines,
             oldest_seq: self.oldest_seq,
         }
     }
+}
+
+/// The result is copied by the caller: shrunk in place, it would leave a hole behind every block.
+fn compress(bytes: &[u8]) -> Vec<u8> {
+    miniz_oxide::deflate::compress_to_vec(bytes, COMPRESSION_LEVEL)
 }
 
 fn read(bytes: &[u8], mut number: LineNumber, range: &Range<LineNumber>, found: &mut Vec<Line>) {
@@ -278,7 +284,7 @@ impl<'a> Reader<'a> {
             origin: ORIGINS[usize::from(flags >> ORIGIN_SHIFT & 3)],
             own: flags >> OWN_SHIFT & 1 == 1,
             seq: Seq(self.last_seq),
-            at: Timestamp(self.last_at),
+            at: Timestamp(self.last_at.wrapping_mul(SECOND_MS)),
             from: String::from_utf8_lossy(from).into(),
             text: String::from_utf8_lossy(text).into(),
         }))
@@ -332,7 +338,9 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
 /// Bytes and lines of a block: large enough to compress well, small enough to unpack in an instant
 /// and to lie open in each of a hundred rooms.
 const BLOCK_BYTES: usize = 16 * 1024;
-const BLOCK_LINES: u32 = 512;
+const BLOCK_LINES: u32 = 1024;
+/// Times are kept to the second: milliseconds cannot be compressed, and nobody reads them.
+const SECOND_MS: u64 = 1_000;
 /// 1 to 10; higher ones gain next to nothing on blocks of this size.
 const COMPRESSION_LEVEL: u8 = 6;
 
@@ -373,7 +381,7 @@ mod tests {
             origin: Origin::Live,
             own: seq.is_multiple_of(2),
             seq: Seq(seq),
-            at: Timestamp(1_769_860_800_000 + seq * 1_500),
+            at: Timestamp(1_769_860_800_000 + seq * 3_000),
             from: format!("user{}", seq % 20).into(),
             text: text.into(),
         }
