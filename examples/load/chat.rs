@@ -30,8 +30,8 @@ pub struct Chat {
     pub refusals: Vec<String>,
     /// Why those of the chat were disconnected who were.
     pub ended: Vec<String>,
-    /// Connections that ended and were not in the chat.
-    pub others_ended: u64,
+    /// Notices that the first member got, such as that others left.
+    pub notices: u64,
 }
 
 #[derive(Clone)]
@@ -59,7 +59,7 @@ impl Chat {
             now: Instant::now(),
             refusals: Vec::new(),
             ended: Vec::new(),
-            others_ended: 0,
+            notices: 0,
         }
     }
 
@@ -204,17 +204,15 @@ impl Listener for Chat {
             _ if line.starts_with(b"!!!") && self.refusals.len() < KEPT_REFUSALS => {
                 self.refusals.push(String::from_utf8_lossy(line).into_owned());
             }
-            _ => {}
+            _ => self.notices += u64::from(receiver == 0 && line.starts_with(b"*** ")),
         }
     }
 
     fn closed(&mut self, key: usize, why: &str) {
-        match self.number_of.get_mut(key) {
-            Some(number @ Some(_)) => {
-                *number = None;
-                self.ended.push(why.to_string());
-            }
-            _ => self.others_ended += 1,
+        // The scenario has other connections too, and they end as they like.
+        if let Some(number @ Some(_)) = self.number_of.get_mut(key) {
+            *number = None;
+            self.ended.push(why.to_string());
         }
     }
 }

@@ -135,7 +135,7 @@ enum Scenario {
         members: usize,
         #[arg(long, default_value_t = 30)]
         floods: usize,
-        #[arg(long, default_value_t = 8.0)]
+        #[arg(long, default_value_t = 15.0)]
         seconds: f64,
     },
     /// Time from the start of the process until it listens; size of the program.
@@ -233,7 +233,7 @@ fn all(stage: &mut Stage) -> Outcome<()> {
         Scenario::Churn { seconds },
         Scenario::TlsLogins { seconds },
         Scenario::Slow { members: 100, stalled: 100, seconds: 6.0 },
-        Scenario::Flood { members: 100, floods: 30, seconds },
+        Scenario::Flood { members: 100, floods: 30, seconds: 12.0 },
         Scenario::Startup { messages: 1_000_000 },
     ];
     let mut failures = Vec::new();

@@ -111,6 +111,10 @@ impl Swarm {
         self.clients.get(key).map_or(0, |client| client.waiting.bytes.len() - client.sent)
     }
 
+    pub fn close(&mut self, key: usize) {
+        self.clients.try_remove(key);
+    }
+
     pub fn close_all(&mut self) {
         self.clients.clear();
     }
@@ -119,14 +123,6 @@ impl Swarm {
     pub fn deafen(&mut self, key: usize) {
         if let Some(client) = self.clients.get_mut(key) {
             client.deaf = true;
-        }
-    }
-
-    /// Reads again, starting with all that waits.
-    pub fn undeafen(&mut self, key: usize, listener: &mut impl Listener) {
-        if let Some(client) = self.clients.get_mut(key) {
-            client.deaf = false;
-            self.serve(key, true, false, listener);
         }
     }
 
@@ -140,15 +136,20 @@ impl Swarm {
         let mut count = 0;
         for event in &events {
             count += 1;
-            self.serve(event.token().0, event.is_readable(), event.is_writable(), listener);
+            let news = News {
+                readable: event.is_readable(),
+                writable: event.is_writable(),
+                ended: event.is_read_closed(),
+            };
+            self.serve(event.token().0, news, listener);
         }
         self.events = events;
         Ok(count)
     }
 
-    fn serve(&mut self, key: usize, readable: bool, writable: bool, listener: &mut impl Listener) {
+    fn serve(&mut self, key: usize, news: News, listener: &mut impl Listener) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let outcome = client.serve(readable, writable, &mut self.scratch, key, listener);
+        let outcome = client.serve(news, &mut self.scratch, key, listener);
         let why = match outcome {
             Ok(()) if client.waiting.close => String::from("closed here"),
             Ok(()) => return,
@@ -159,16 +160,24 @@ impl Swarm {
     }
 }
 
+/// What epoll said about a connection.
+#[derive(Clone, Copy)]
+struct News {
+    readable: bool,
+    writable: bool,
+    /// The other side will send no more.
+    ended: bool,
+}
+
 impl Client {
     fn serve(
         &mut self,
-        readable: bool,
-        writable: bool,
+        news: News,
         scratch: &mut [u8],
         key: usize,
         listener: &mut impl Listener,
     ) -> io::Result<()> {
-        if writable && !self.connected {
+        if news.writable && !self.connected {
             if let Some(error) = self.link.socket.take_error()? {
                 return Err(error);
             }
@@ -177,16 +186,22 @@ impl Client {
                 self.link.flush()?;
             }
         }
-        if readable && !self.deaf {
-            self.read(scratch, key, listener)?;
+        if news.readable && !self.deaf {
+            self.read(scratch, news.ended, key, listener)?;
         }
-        if self.connected && (writable || self.sent < self.waiting.bytes.len()) {
+        if self.connected && (news.writable || self.sent < self.waiting.bytes.len()) {
             self.write()?;
         }
         Ok(())
     }
 
-    fn read(&mut self, scratch: &mut [u8], key: usize, listener: &mut impl Listener) -> io::Result<()> {
+    fn read(
+        &mut self,
+        scratch: &mut [u8],
+        ended: bool,
+        key: usize,
+        listener: &mut impl Listener,
+    ) -> io::Result<()> {
         loop {
             let count = match self.link.read(scratch) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -196,8 +211,10 @@ impl Client {
             };
             listener.batch(key);
             self.split(&scratch[..count], key, listener);
-            // A short read has emptied the socket: epoll reports the next arrival anew.
-            if self.waiting.close || (count < scratch.len() && !self.link.is_tls()) {
+            // A short read has emptied the socket: epoll reports the next arrival anew. An end that
+            // came together with the bytes is not reported again.
+            let emptied = count < scratch.len() && !ended && !self.link.is_tls();
+            if self.waiting.close || emptied {
                 return Ok(());
             }
         }

@@ -113,6 +113,12 @@ impl Conn {
         }
     }
 
+    /// There is something to decode without reading more.
+    pub fn has_input(&self) -> bool {
+        let put_back = matches!(&self.phase, Phase::Talking(decoder) if decoder.has_put_back());
+        put_back || !self.inbox.is_empty()
+    }
+
     /// A TLS handshake is under way.
     pub fn is_shaking_hands(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| !tls.is_ready())

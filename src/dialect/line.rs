@@ -123,6 +123,11 @@ impl LineReader {
         }
     }
 
+    /// A line was put back and is not read again yet; it needs no more input.
+    pub fn has_put_back(&self) -> bool {
+        self.again
+    }
+
     /// Gives back the memory of a line that was read and not put back.
     pub fn settle(&mut self) {
         if self.yielded == Yielded::Kept && !self.again {

@@ -114,6 +114,11 @@ impl Decoder {
         self.lines.put_back()
     }
 
+    /// A request was put back inside: the next [`Decoder::decode`] yields it, without any input too.
+    pub fn has_put_back(&self) -> bool {
+        self.lines.has_put_back()
+    }
+
     /// Call when the last request of a packet was done: gives back the memory of its line.
     pub fn settle(&mut self) {
         self.lines.settle();

@@ -11,10 +11,18 @@ use crate::e2e::error::Error;
 /// Somebody's X25519 public key, as it came.
 ///
 /// Compared as bytes. RFC 7748 §5 has all encodings accepted, the 19 above the prime and those with
-/// the top bit set as well; that is harmless here because every such field is authenticated as it
-/// came: as additional data of a message, or under a signature.
+/// the top bit set as well. In a message that is harmless, because the field is authenticated as it
+/// came; a bundle must have the one encoding that key generation makes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DhPublic(pub [u8; 32]);
+
+impl DhPublic {
+    /// Whether this is the one encoding of its point: a number below 2^255 - 19.
+    pub fn is_canonical(&self) -> bool {
+        let [low, middle @ .., high] = &self.0;
+        *high < 0x7f || *high == 0x7f && (*low < 0xed || middle.iter().any(|&byte| byte != 0xff))
+    }
+}
 
 impl fmt::Debug for DhPublic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,5 +76,22 @@ impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let KeyPair { secret: _, public } = self;
         write!(f, "KeyPair({public:?})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_encoding_for_each_point() {
+        let point = |low: u8, middle: u8, high: u8| {
+            let mut bytes = [middle; 32];
+            (bytes[0], bytes[31]) = (low, high);
+            DhPublic(bytes).is_canonical()
+        };
+        assert!(point(0, 0, 0) && point(0xff, 0xff, 0x7e) && point(0xff, 0xfe, 0x7f));
+        assert!(point(0xec, 0xff, 0x7f) && !point(0xed, 0xff, 0x7f) && !point(0xff, 0xff, 0x7f));
+        assert!(!point(0, 0, 0x80));
     }
 }

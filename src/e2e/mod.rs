@@ -21,7 +21,6 @@ pub mod dh;
 pub mod envelope;
 pub mod error;
 pub mod file;
-pub mod file_name;
 pub mod fingerprint;
 pub mod identity;
 pub mod keystore;

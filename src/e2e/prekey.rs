@@ -69,6 +69,11 @@ impl Bundle {
         if self.one_time.is_some_and(|prekey| prekey.id == 0) {
             return Err(Error::Malformed);
         }
+        // A one-time prekey is unsigned, and the same point in other bytes would go unnoticed.
+        let one_time = self.one_time.map(|prekey| prekey.public);
+        if !self.signed.public.is_canonical() || one_time.is_some_and(|public| !public.is_canonical()) {
+            return Err(Error::BadKey);
+        }
         let address = Address { uid, device: self.device };
         Ok(CheckedBundle { address, identity, signed: self.signed, one_time: self.one_time })
     }
@@ -162,7 +167,7 @@ mod tests {
     }
 
     /// Each bit that a signature or an import protects. The one-time prekey is unsigned: flipping
-    /// its bits makes a message that does not open, which the session tests show.
+    /// its bits makes a message that does not open, see the tests with hostile input.
     #[test]
     fn every_flipped_bit_is_refused() {
         let (identity, bundle) = bundle();

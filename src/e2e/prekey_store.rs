@@ -66,6 +66,11 @@ impl PrekeyStore {
         PrekeyStore { device, signed: vec![first], one_time: Vec::new(), one_time_next: 1 }
     }
 
+    /// The device these belong to.
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+
     /// The signed prekey to publish.
     pub fn signed(&self) -> &SignedPrekey {
         &self.signed.last().expect("there is always one, see the invariant").public

@@ -1,6 +1,10 @@
 //! Sealed rows: how a secret value lies in the local database.
 //!
-//! `nonce 12 || GCM(HKDF(0*32, DEK, "Sottovoce_Store_v1:" || table, 32), nonce, value, aad = table || 00 || primary key)`.
+//! ```text
+//! nonce 12 || GCM(K, nonce, value, aad = table || 00 || primary key)
+//! K = HKDF(0*32, DEK, "Sottovoce_Store_v1:" || table, 32)
+//! ```
+//!
 //! A row cannot be moved to another place; that it can be replaced by an older one of the same place
 //! is what the random nonces of messages are for.
 

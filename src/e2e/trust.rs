@@ -21,8 +21,9 @@ pub enum Standing {
     Verified,
 }
 
-/// What is known of one account's identity; an account never seen has none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is known of one account's identity; an account never seen has none. Stored as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Trust {
     Known {
         identity: IdentityKey,
@@ -97,6 +98,8 @@ mod tests {
         assert_eq!(trust, Trust::Known { identity: old, standing: Standing::Verified });
         assert_eq!(trust.verified(new), trust, "only equality verifies");
         let changed = trust.seen(new);
+        let stored = serde_json::to_vec(&changed).unwrap();
+        assert_eq!(serde_json::from_slice::<Trust>(&stored).unwrap(), changed);
         assert_eq!(changed.sendable(), None);
         assert_eq!(changed.seen(old), changed, "the old one does not make it go away");
         assert_eq!(changed.accepted(&third), changed);

@@ -1,7 +1,8 @@
 //! X3DH: a secret from a bundle, without the other side being there (X3DH §3.3 and §3.4).
 //!
 //! ```text
-//! DH1 = DH(IK_A, SPK_B)   DH2 = DH(EK_A, IK_B)   DH3 = DH(EK_A, SPK_B)   DH4 = DH(EK_A, OPK_B), if one was given
+//! DH1 = DH(IK_A, SPK_B)   DH2 = DH(EK_A, IK_B)
+//! DH3 = DH(EK_A, SPK_B)   DH4 = DH(EK_A, OPK_B), if one was given
 //! SK  = HKDF(0*32, FF*32 || DH1 || DH2 || DH3 [|| DH4], "Sottovoce_X3DH_v1", 32)
 //! AD  = 45 || IK_A || 45 || IK_B || uid_A || device_A || uid_B || device_B
 //! ```

@@ -69,7 +69,7 @@ impl Engine {
         let conn = &mut self.conns[slot as usize];
         if conn.outbox.len() <= soft && !conn.flags.paused {
             // Its own input may have waited for this.
-            if conn.flags.readable || conn.flags.eof || !conn.inbox.is_empty() {
+            if conn.flags.readable || conn.flags.eof || conn.has_input() {
                 self.queue(slot);
             }
         }

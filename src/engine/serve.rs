@@ -40,7 +40,7 @@ impl Engine {
         if conn.flags.paused || conn.outbox.len() > soft || self.stopping {
             return;
         }
-        if !conn.inbox.is_empty() {
+        if conn.has_input() {
             let inbox = std::mem::take(&mut conn.inbox);
             self.take_in(id, &inbox, now, io);
         } else if conn.flags.readable && !conn.flags.eof {
@@ -49,7 +49,7 @@ impl Engine {
             self.end_of_input(id, now);
         }
         let Some(conn) = self.conn_mut(id) else { return };
-        let more = conn.flags.readable || conn.flags.eof || !conn.inbox.is_empty();
+        let more = conn.flags.readable || conn.flags.eof || conn.has_input();
         if more && !conn.flags.paused && !conn.is_closing() {
             self.queue(id.slot);
         }
@@ -133,10 +133,13 @@ impl Engine {
         if matches!(self.conns[id.slot as usize].phase, Phase::Sniffing) && !self.sniff(id, rest, now) {
             return;
         }
-        while !rest.is_empty() {
+        loop {
             let Some(conn) = self.conn_mut(id) else { return };
             if conn.flags.paused {
                 conn.inbox = rest.to_vec();
+                break;
+            }
+            if rest.is_empty() && !conn.has_input() {
                 break;
             }
             let consumed = self.next_request(id, rest, now);

@@ -234,7 +234,8 @@ impl Hub {
                 let text = format!("a room has at most {BANS_PER_ROOM_MAX} bans");
                 return Err(Refusal::new(Code::TooMany, text));
             }
-            None => self.known_user(me, &name).ok_or_else(|| no_such_user(&name))?,
+            // A name that nobody holds may be banned as well: its holder may have just left.
+            None => self.known_user(me, &name).unwrap_or(name),
         };
         self.change(ask, Change::Ban { room: id, user: shown, banned }, out);
         Ok(())

@@ -7,9 +7,10 @@ use crate::proto::id::{AccountId, Origin};
 use crate::proto::name::UserName;
 use crate::proto::secret::Secret;
 use crate::proto::time::Timestamp;
+use crate::store::batch::{JobError, JobResult};
 use crate::store::operator::invite_hash;
 use crate::store::position::int;
-use crate::store::{JobError, JobResult, schema, sessions};
+use crate::store::{kept, sessions};
 
 pub(super) fn find(conn: &Connection, origin: Origin, user: &UserName) -> JobResult {
     let account = conn
@@ -19,7 +20,7 @@ pub(super) fn find(conn: &Connection, origin: Origin, user: &UserName) -> JobRes
                 let hash = PasswordHash(row.get(2)?);
                 Ok(AccountRecord { id: AccountId(row.get(0)?), user, hash, banned: row.get(3)? })
             };
-            schema::user_name(row, 1)?.map(record).transpose()
+            kept::user_name(row, 1)?.map(record).transpose()
         })
         .optional()?
         .flatten();

@@ -12,9 +12,9 @@ use crate::proto::event::Entry;
 use crate::proto::id::{ConnId, Origin, RoomId, Seq};
 use crate::proto::limits::SAY_KEY_KEPT;
 use crate::proto::time::Timestamp;
+use crate::store::batch::{JobError, JobResult};
 use crate::store::logs::Logs;
 use crate::store::position::{int, row, uint};
-use crate::store::{JobError, JobResult};
 
 pub(super) fn append(
     conn: &Connection,

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::hub::job::{Change, StoreReply};
 use crate::proto::id::{Origin, RoomId};
-use crate::store::JobResult;
+use crate::store::batch::JobResult;
 use crate::store::logs::Logs;
 use crate::store::position::int;
 

@@ -7,9 +7,9 @@ use crate::proto::event::Entry;
 use crate::proto::id::{AccountId, Origin, RoomId, Seq};
 use crate::proto::limits::{HISTORY_PAGE_MAX, PAGE_BYTES_MAX};
 use crate::proto::time::Timestamp;
+use crate::store::batch::{JobError, JobResult};
 use crate::store::logs::Logs;
 use crate::store::position::{ROOM_MAX, int, parts, row, rows, uint};
-use crate::store::{JobError, JobResult};
 
 pub(super) fn history(
     conn: &Connection,

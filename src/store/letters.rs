@@ -9,7 +9,7 @@ use crate::proto::event::Letter;
 use crate::proto::id::{AccountId, Origin};
 use crate::proto::limits::{LETTERS_PAGE_MAX, LETTERS_PER_USER_MAX, PAGE_BYTES_MAX};
 use crate::proto::time::Timestamp;
-use crate::store::JobResult;
+use crate::store::batch::JobResult;
 use crate::store::position::{int, uint};
 
 pub(super) fn post(

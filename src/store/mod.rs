@@ -17,9 +17,11 @@ pub mod operator;
 
 mod accounts;
 mod append;
+mod batch;
 mod changes;
 mod history;
 mod index;
+mod kept;
 mod letters;
 mod logs;
 mod maintain;
@@ -31,18 +33,18 @@ mod sessions;
 mod tests;
 
 use std::fmt;
-
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
-use crate::hub::job::{Change, FailedJob, Kept, OperatorNews, StoreFailure, StoreJob, StoreReply};
+use crate::hub::job::{Kept, OperatorNews, StoreJob, StoreReply};
+use crate::store::batch::Indexing;
 use crate::store::logs::Logs;
 use crate::store::maintain::Sweep;
 use crate::store::operator::NewsCursor;
 
 /// The database of one data directory. The caller sees to it that there is one for a directory, in all
-/// processes: the server holds the directory's lock.
+/// processes, because positions are counted in memory: the server holds the directory's lock.
 pub struct Store {
     conn: Connection,
     logs: Logs,
@@ -98,8 +100,7 @@ impl Store {
         let mut conn = schema::open(dir, options.durability)?;
         let path = schema::path(dir);
         schema::create_guest_tables(&conn).map_err(|error| OpenError::storage(&path, &error))?;
-        let (kept, logs, news) =
-            schema::load(&mut conn).map_err(|error| OpenError::storage(&path, &error))?;
+        let (kept, logs, news) = kept::load(&mut conn).map_err(|error| OpenError::storage(&path, &error))?;
         Ok((Store { conn, logs, news, sweep: Some(Sweep::DROPPED) }, kept))
     }
 
@@ -134,157 +135,7 @@ impl Store {
     pub fn news(&mut self) -> Vec<OperatorNews> {
         self.news.read(&self.conn).unwrap_or_default()
     }
-
-    fn run_each(&mut self, jobs: &[StoreJob], error: &rusqlite::Error, replies: &mut Vec<StoreReply>) {
-        // Who holds the database for seconds would hold it for seconds in every one of these.
-        let patient = error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy);
-        if !patient {
-            schema::set_patience(&self.conn, std::time::Duration::ZERO);
-        }
-        for job in jobs {
-            let start = replies.len();
-            if let Err(error) = self.transaction(std::slice::from_ref(job), Indexing::Never, replies) {
-                replies.truncate(start);
-                replies.push(StoreReply::Failed { job: failed_job(job), failure: failure(&error) });
-            }
-        }
-        if !patient {
-            schema::set_patience(&self.conn, schema::BUSY_TIMEOUT);
-        }
-    }
-
-    fn transaction(
-        &mut self,
-        jobs: &[StoreJob],
-        indexing: Indexing,
-        replies: &mut Vec<StoreReply>,
-    ) -> rusqlite::Result<()> {
-        let lag = self.logs.lag() > 0 && indexing == Indexing::BeforeSearch;
-        if !jobs.iter().any(|job| writes(job, lag)) {
-            self.conn.prepare_cached("BEGIN")?.execute([])?;
-            let outcome = self.run_all(jobs, indexing, replies);
-            return self.end(outcome);
-        }
-        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let outcome = self.run_all(jobs, indexing, replies);
-        self.end(outcome)
-    }
-
-    /// A transaction of its own for `work`.
-    fn write<T>(
-        &mut self,
-        work: impl FnOnce(&Connection, &mut Logs) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let outcome = work(&self.conn, &mut self.logs);
-        self.end(outcome)
-    }
-
-    /// Commits, or takes everything back: in the database and in memory.
-    fn end<T>(&mut self, outcome: rusqlite::Result<T>) -> rusqlite::Result<T> {
-        let outcome = outcome.and_then(|value| {
-            self.logs.flush(&self.conn)?;
-            self.conn.prepare_cached("COMMIT")?.execute([])?;
-            Ok(value)
-        });
-        if outcome.is_ok() {
-            self.logs.commit();
-            return outcome;
-        }
-        self.logs.rollback();
-        // A full disk or an I/O error has ended the transaction already.
-        if !self.conn.is_autocommit()
-            && let Err(error) = self.conn.execute_batch("ROLLBACK")
-        {
-            log::error!("store: a transaction could not be rolled back: {error}");
-        }
-        outcome
-    }
-
-    fn run_all(
-        &mut self,
-        jobs: &[StoreJob],
-        indexing: Indexing,
-        replies: &mut Vec<StoreReply>,
-    ) -> rusqlite::Result<()> {
-        for job in jobs {
-            replies.push(match self.run(job, indexing) {
-                Ok(reply) => reply,
-                Err(JobError::Impossible(why)) => {
-                    StoreReply::Failed { job: failed_job(job), failure: StoreFailure::Other(why.to_owned()) }
-                }
-                Err(JobError::Sql(error)) => return Err(error),
-            });
-        }
-        Ok(())
-    }
-
-    fn run(&mut self, job: &StoreJob, indexing: Indexing) -> Result<StoreReply, JobError> {
-        let Store { conn, logs, sweep, .. } = self;
-        match job {
-            StoreJob::Account { origin, user } => accounts::find(conn, *origin, user),
-            StoreJob::Append { origin, room, scope, key, entry } => {
-                append::append(conn, logs, *origin, *room, *scope, key.as_deref(), entry)
-            }
-            StoreJob::Change { origin, change } => {
-                if matches!(change, Change::DropRoom { .. }) {
-                    sweep.get_or_insert(Sweep::DROPPED);
-                }
-                changes::change(conn, logs, *origin, change)
-            }
-            StoreJob::ForgetKeys { conn: guest } => append::forget_keys(conn, *guest),
-            StoreJob::History { origin, room, range, limit } => {
-                history::history(conn, logs, *origin, *room, *range, *limit)
-            }
-            StoreJob::Join { origin, room, create, member, history } => {
-                history::join(conn, logs, *origin, *room, create.as_ref(), *member, *history)
-            }
-            StoreJob::Letters { account, after } => letters::letters(conn, *account, *after),
-            StoreJob::LettersDelivered { account, up_to } => letters::delivered(conn, *account, *up_to),
-            StoreJob::Maintain { now, keep_messages, keep } => {
-                *sweep = Some(Sweep::renewed(*sweep, *now, *keep_messages, *keep));
-                Ok(StoreReply::Done)
-            }
-            StoreJob::Post { origin, to, from, text, at } => {
-                letters::post(conn, *origin, *to, from, text.clone(), *at)
-            }
-            StoreJob::Register { origin, user, hash, invite, invite_needed, session } => {
-                let invite = invite_needed.then_some(invite.as_ref());
-                accounts::register(conn, *origin, user, hash, invite, *session)
-            }
-            StoreJob::Search { origin, rooms, query, limit } => {
-                if indexing == Indexing::BeforeSearch {
-                    rooms.iter().try_for_each(|&room| index::index_room(conn, logs, room))?;
-                }
-                search::search(conn, logs, *origin, rooms, query, *limit)
-            }
-            StoreJob::Session { origin, proof, session } => sessions::open(conn, *origin, proof, *session),
-        }
-    }
 }
-
-/// Whether a search may write first. On a full disk it must not: it finds what is indexed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Indexing {
-    BeforeSearch,
-    Never,
-}
-
-/// Why a job was not done.
-#[derive(Debug)]
-enum JobError {
-    /// It cannot be done here, and nothing was written for it; others of the same batch are not affected.
-    Impossible(&'static str),
-    Sql(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for JobError {
-    fn from(error: rusqlite::Error) -> JobError {
-        JobError::Sql(error)
-    }
-}
-
-type JobResult = Result<StoreReply, JobError>;
 
 impl OpenError {
     fn storage(path: &Path, reason: &dyn fmt::Display) -> OpenError {
@@ -306,45 +157,3 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
-
-/// Whether a job needs the write lock; `lag`: there are messages to index before a search.
-fn writes(job: &StoreJob, lag: bool) -> bool {
-    match job {
-        StoreJob::Account { .. }
-        | StoreJob::History { .. }
-        | StoreJob::Letters { .. }
-        | StoreJob::Maintain { .. } => false,
-        StoreJob::Search { .. } => lag,
-        _ => true,
-    }
-}
-
-fn failed_job(job: &StoreJob) -> FailedJob {
-    match job {
-        StoreJob::Append { origin, .. } | StoreJob::Post { origin, .. } => {
-            FailedJob::Append { origin: *origin }
-        }
-        StoreJob::Change { origin, change } => FailedJob::Change { origin: *origin, change: change.clone() },
-        StoreJob::Join { origin, room, .. } => FailedJob::Join { origin: *origin, room: *room },
-        StoreJob::Letters { account, .. } => FailedJob::Letters { account: *account },
-        StoreJob::ForgetKeys { .. } | StoreJob::LettersDelivered { .. } | StoreJob::Maintain { .. } => {
-            FailedJob::Other
-        }
-        StoreJob::Account { origin, .. }
-        | StoreJob::History { origin, .. }
-        | StoreJob::Register { origin, .. }
-        | StoreJob::Search { origin, .. }
-        | StoreJob::Session { origin, .. } => FailedJob::Request { origin: *origin },
-    }
-}
-
-fn failure(error: &rusqlite::Error) -> StoreFailure {
-    let full = match error {
-        // The second is the shared memory of the write-ahead log, which could not grow.
-        rusqlite::Error::SqliteFailure(cause, _) => {
-            cause.code == ErrorCode::DiskFull || cause.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
-        }
-        _ => false,
-    };
-    if full { StoreFailure::Full } else { StoreFailure::Other(error.to_string()) }
-}

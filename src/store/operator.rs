@@ -18,7 +18,7 @@ use crate::proto::name::UserName;
 use crate::proto::secret::Secret;
 use crate::proto::time::Timestamp;
 use crate::store::position::{int, uint};
-use crate::store::{Durability, OpenError, accounts, schema};
+use crate::store::{Durability, OpenError, accounts, kept, schema};
 
 /// A second door to the database of a data directory.
 pub struct Operator {
@@ -92,7 +92,7 @@ impl Operator {
     pub fn list_users(&self) -> Result<Vec<UserRow>, OperatorError> {
         let mut statement = self.conn.prepare("SELECT name, created, banned FROM accounts ORDER BY key")?;
         let users = statement.query_map([], |row| {
-            let Some(name) = schema::user_name(row, 0)? else { return Ok(None) };
+            let Some(name) = kept::user_name(row, 0)? else { return Ok(None) };
             Ok(Some(UserRow { name, created: Timestamp(uint(row.get(1)?)), banned: row.get(2)? }))
         })?;
         Ok(users.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?)
@@ -211,7 +211,7 @@ impl NewsCursor {
             let account = AccountId(row.get(2)?);
             match row.get_ref(1)?.as_str()? {
                 ADDED => {
-                    if let Some(user) = schema::user_name(row, 3)? {
+                    if let Some(user) = kept::user_name(row, 3)? {
                         news.push(OperatorNews::Added { account, user });
                     }
                 }

@@ -6,7 +6,7 @@ use crate::hub::job::StoreReply;
 use crate::proto::event::Entry;
 use crate::proto::id::{Origin, RoomId};
 use crate::proto::limits::{HISTORY_PAGE_MAX, PAGE_BYTES_MAX};
-use crate::store::JobResult;
+use crate::store::batch::JobResult;
 use crate::store::history::entry;
 use crate::store::logs::Logs;
 use crate::store::position::{parts, rows};

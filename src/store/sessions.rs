@@ -13,8 +13,9 @@ use crate::proto::limits::SESSIONS_PER_USER_MAX;
 use crate::proto::name::UserName;
 use crate::proto::secret::Secret;
 use crate::proto::time::Timestamp;
+use crate::store::batch::{JobError, JobResult};
+use crate::store::kept;
 use crate::store::position::int;
-use crate::store::{JobError, JobResult, schema};
 
 pub(super) fn open(
     conn: &Connection,
@@ -50,7 +51,7 @@ fn by_account(
 ) -> Result<Result<SessionRecord, SessionRefusal>, JobError> {
     let found = conn
         .prepare_cached("SELECT banned, name FROM accounts WHERE id = ?1")?
-        .query_row([account.0], |row| Ok((row.get(0)?, schema::user_name(row, 1)?)))
+        .query_row([account.0], |row| Ok((row.get(0)?, kept::user_name(row, 1)?)))
         .optional()?;
     match found {
         None | Some((_, None)) => Ok(Err(SessionRefusal::Refused)),
@@ -74,7 +75,7 @@ fn by_token(
              WHERE token_hash = ?1 AND key = ?2 AND expires > ?3",
         )?
         .query_row((hash, &**user.key(), int(terms.now.0)), |row| {
-            Ok((AccountId(row.get(0)?), row.get(1)?, schema::user_name(row, 2)?))
+            Ok((AccountId(row.get(0)?), row.get(1)?, kept::user_name(row, 2)?))
         })
         .optional()?;
     match found {
@@ -115,7 +116,7 @@ fn record(
         .collect::<rusqlite::Result<_>>()?;
     let blocks = conn
         .prepare_cached("SELECT name FROM blocks WHERE account = ?1 ORDER BY key")?
-        .query_map([account.0], |row| schema::user_name(row, 0))?
+        .query_map([account.0], |row| kept::user_name(row, 0))?
         .filter_map(Result::transpose)
         .collect::<rusqlite::Result<_>>()?;
     let letters_wait =

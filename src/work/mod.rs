@@ -75,8 +75,8 @@ impl Lanes {
         self.check();
         let full = "the hub holds a credit for each place in a lane's queue";
         match job {
-            Job::Password(job) => self.passwords.try_send(job).ok().expect(full),
-            Job::Store(job) => self.store.try_send(job).ok().expect(full),
+            Job::Password(job) => self.passwords.try_send(job).expect(full),
+            Job::Store(job) => self.store.try_send(job).expect(full),
         }
     }
 

@@ -1,3 +1,5 @@
+//! The lanes as the reactor sees them, over a real store.
+
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -79,7 +81,7 @@ fn replies_are_handed_out_in_pieces_and_none_is_left_behind() {
         let more = bench.lanes.replies(&mut out, 2);
         assert!(out.len() <= 2 && (more || replies.len() + out.len() <= 21));
         if !more && replies.len() + out.len() < 21 {
-            bench.wakes.recv().expect("is woken for the rest");
+            bench.wakes.recv_timeout(PATIENCE).expect("is woken for the rest");
         }
         replies.append(&mut out);
     }
@@ -120,7 +122,7 @@ fn news_arrives_under_load_too() {
     for n in 0.. {
         assert!(begun.elapsed() < PATIENCE, "no news after {n} messages");
         bench.lanes.submit(say(n));
-        bench.wakes.recv().expect("is woken");
+        bench.wakes.recv_timeout(PATIENCE).expect("is woken");
         while bench.lanes.replies(&mut replies, 100) {}
         if replies.drain(..).any(|reply| matches!(reply, Reply::Operator(_))) {
             break;

@@ -29,6 +29,9 @@ pub fn run(stage: &mut Stage, options: Options) -> Outcome<()> {
         let began = Instant::now();
         cycle(&mut swarm, &mut guests, options.tls, how_long)?;
         let count = (guests.done - done) as f64;
+        if count == 0.0 {
+            return Err("nobody got through".into());
+        }
         rates.push(count / began.elapsed().as_secs_f64());
         if let Some((before, after)) = before.zip(server.usage().ok()) {
             costs.push((after.cpu - before.cpu).as_secs_f64() * 1e6 / count);

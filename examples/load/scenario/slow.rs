@@ -1,6 +1,6 @@
 //! Readers that stop reading, in the room of those who chat.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::Outcome;
 use crate::chat::{Chat, Way};
@@ -24,19 +24,20 @@ pub fn run(stage: &mut Stage, options: &Options) -> Outcome<()> {
     let server = Server::start(&stage.source, &wishes)?;
     let mut swarm = Swarm::new(server.address)?;
     let keys = people::room(&mut swarm, members, ROOM, |index| format!("s{index:04}"))?;
-    swarm.small_buffers(true);
-    let deaf = people::room(&mut swarm, stalled, ROOM, |index| format!("d{index:04}"))?;
+    let readers = people::room(&mut swarm, stalled, ROOM, |index| format!("r{index:04}"))?;
     progress("everybody reads");
     let way = Way::Room { room: ROOM.into(), name: "s0000".into() };
     let mut calm = Chat::new(&keys, keys.len(), way.clone(), LINE_BYTES);
     calm.steady(&mut swarm, RATE, how_long, false)?;
     stage.report.latencies("everybody reads", &calm.latencies);
     conclude(&mut stage.report, &calm)?;
+    // Their places are taken by others, who read only until they are there.
+    readers.iter().for_each(|&key| swarm.close(key));
+    swarm.small_buffers(true);
+    let deaf = people::room(&mut swarm, stalled, ROOM, |index| format!("d{index:04}"))?;
+    deaf.iter().for_each(|&key| swarm.deafen(key));
     let before = server.usage().ok();
     progress("some do not read");
-    for &key in &deaf {
-        swarm.deafen(key);
-    }
     let mut chat = Chat::new(&keys, keys.len(), way, LINE_BYTES);
     chat.steady(&mut swarm, RATE, how_long, false)?;
     let after = server.usage().ok();
@@ -50,17 +51,9 @@ pub fn run(stage: &mut Stage, options: &Options) -> Outcome<()> {
                 .note(format!("send queues may hold {bound:.0} MiB if nothing is shared")),
         );
     }
-    // The end of a closed connection stands behind what it did not read.
-    for &key in &deaf {
-        swarm.undeafen(key, &mut chat);
-    }
-    let began = Instant::now();
-    while began.elapsed() < CLOSING_MAX && chat.others_ended < stalled as u64 {
-        swarm.turn(Duration::from_millis(100), &mut chat)?;
-    }
     let sent = chat.sent_total() as usize * LINE_BYTES;
     stage.report.add(
-        Figure::new(format!("{what}: of them closed"), chat.others_ended as f64, "")
+        Figure::new(format!("{what}: of them closed"), chat.notices as f64, "")
             .note(format!("{} bytes were sent to each, a queue holds {HARD_BYTES}", sent)),
     );
     conclude(&mut stage.report, &chat)
@@ -72,4 +65,3 @@ const SOFT_BYTES: usize = 32 * 1024;
 const HARD_BYTES: usize = 256 * 1024;
 const LINE_BYTES: usize = 4_000;
 const RATE: u32 = 200;
-const CLOSING_MAX: Duration = Duration::from_secs(2);

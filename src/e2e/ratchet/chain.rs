@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::ZeroizeOnDrop;
 
 use crate::e2e::aead::{self, NONCE_BYTES};
@@ -33,6 +34,11 @@ impl Chain {
 
     pub fn key_bytes(&self) -> &[u8; 32] {
         self.key.bytes()
+    }
+
+    /// Whether this is what is stored in the place of no chain.
+    pub fn is_blank(&self) -> bool {
+        self.next == 0 && bool::from(self.key.ct_eq(&Key::empty()))
     }
 
     /// A copy to try a message on.

@@ -200,7 +200,7 @@ impl Ratchet {
         let answered = input.u8()?;
         let chain = Chain::restore(input.key()?, input.u32()?)?;
         let receiving = match answered {
-            0 if chain.key_bytes() == &[0; 32] && chain.next() == 0 => None,
+            0 if chain.is_blank() => None,
             1 => Some(chain),
             _ => return Err(Error::Malformed),
         };

@@ -3,8 +3,10 @@
 pub mod random;
 
 mod hostile;
+mod limits;
 mod pairing;
 mod party;
+mod points;
 mod prekeys;
 mod secrets;
 mod simulation;

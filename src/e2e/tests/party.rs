@@ -26,8 +26,12 @@ pub struct Party {
 }
 
 impl Party {
+    pub fn address_of(account: u8, device: u32) -> Address {
+        Address { uid: Uid(1000 + u64::from(account)), device: DeviceId::new(device).unwrap() }
+    }
+
     pub fn new(account: u8, device: u32) -> Party {
-        let address = Address { uid: Uid(1000 + u64::from(account)), device: DeviceId::new(device).unwrap() };
+        let address = Party::address_of(account, device);
         let mut rng = Seeded::new(u64::from(account) << 32 | u64::from(device));
         let identity = Identity::from_seed(&[account; 32]);
         let mut prekeys = PrekeyStore::generate(&identity, address.device, NOW, &mut rng);

@@ -1,3 +1,5 @@
+//! Accounts, sessions, tokens and invitations.
+
 use super::*;
 use crate::hub::job::{AccountRecord, KeptAccount, RegisterRefusal, SessionProof, SessionRefusal};
 use crate::proto::limits::SESSIONS_PER_USER_MAX;

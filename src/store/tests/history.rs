@@ -1,3 +1,5 @@
+//! Messages, pages and keys.
+
 use super::*;
 use crate::proto::limits::{HISTORY_PAGE_MAX, PAGE_BYTES_MAX, SAY_KEY_KEPT};
 
@@ -130,7 +132,7 @@ fn a_room_that_is_not_there_has_no_history_and_takes_no_message() {
     for room in [RoomId(5), RoomId(u32::MAX)] {
         assert_eq!(bench.page(room, PageRange::Latest, 5), Page::default());
         let reply = bench.run(say(room, "hi", Some("k")));
-        let StoreReply::Failed { job: FailedJob::Request { origin }, failure } = reply else { panic!() };
+        let StoreReply::Failed { job: FailedJob::Append { origin }, failure } = reply else { panic!() };
         assert_eq!(origin, ORIGIN);
         assert!(matches!(failure, StoreFailure::Other(_)));
     }

@@ -1,3 +1,5 @@
+//! Letters that wait.
+
 use super::*;
 use crate::proto::limits::{LETTERS_PAGE_MAX, LETTERS_PER_USER_MAX, PAGE_BYTES_MAX};
 

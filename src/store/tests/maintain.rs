@@ -1,3 +1,5 @@
+//! What goes when it is old, and what stays.
+
 use super::*;
 use crate::hub::job::SessionProof;
 use crate::proto::limits::SAY_KEY_KEPT;

@@ -16,7 +16,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::hub::job::{
-    Change, KeptRoom, KeyScope, NewEntry, NewRoom, Page, PageRange, PasswordHash, SessionRecord, SessionTerms,
+    Change, FailedJob, KeptRoom, KeyScope, NewEntry, NewRoom, Page, PageRange, PasswordHash, SessionRecord,
+    SessionTerms, StoreFailure,
 };
 use crate::proto::event::Entry;
 use crate::proto::id::{AccountId, ConnId, Origin, RequestId, RoomId, Seq};

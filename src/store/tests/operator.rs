@@ -1,3 +1,5 @@
+//! The second door, beside a running store.
+
 use std::fs;
 
 use super::*;

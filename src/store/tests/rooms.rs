@@ -1,3 +1,5 @@
+//! Rooms and the changes of them.
+
 use super::*;
 use crate::proto::event::Access;
 use crate::store::maintain::ROWS_PER_STEP;

@@ -1,3 +1,5 @@
+//! Words in, the newest messages out.
+
 use super::*;
 use crate::proto::limits::{HISTORY_PAGE_MAX, PAGE_BYTES_MAX};
 

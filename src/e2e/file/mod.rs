@@ -14,6 +14,9 @@
 //! at the same index would use a nonce twice. To go on after a restart, store each digest *before*
 //! its chunk is sent, and give them all to [`Sealer::resume`].
 
+pub mod layout;
+pub mod name;
+
 use std::fmt;
 
 use rand_core::CryptoRng;
@@ -26,6 +29,8 @@ use crate::e2e::error::Error;
 use crate::e2e::kdf;
 use crate::e2e::key::Key;
 use crate::e2e::padding;
+
+use layout::Layout;
 
 /// The key of one upload: fresh for each, sent in the message.
 #[derive(ZeroizeOnDrop)]
@@ -69,60 +74,6 @@ impl fmt::Debug for FileKey {
     }
 }
 
-/// How a content of some length is cut: the same on both sides, so chunks can be asked for by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    chunk_log2: u8,
-    length: u64,
-    /// Invariant: at least 1; all chunks before the last are full.
-    chunks: u32,
-}
-
-impl Layout {
-    /// The layout of a content of `length` bytes, padding included.
-    pub fn new(length: u64) -> Result<Layout, Error> {
-        Layout::with_chunks(length, CHUNK_LOG2)
-    }
-
-    /// The same with chunks of another size.
-    pub fn with_chunks(length: u64, chunk_log2: u8) -> Result<Layout, Error> {
-        if !(CHUNK_LOG2_MIN..=CHUNK_LOG2_MAX).contains(&chunk_log2) {
-            return Err(Error::Malformed);
-        }
-        let chunks = length.div_ceil(1 << chunk_log2).max(1);
-        let chunks = u32::try_from(chunks).map_err(|_| Error::TooLong)?;
-        Ok(Layout { chunk_log2, length, chunks })
-    }
-
-    pub fn chunks(&self) -> u32 {
-        self.chunks
-    }
-
-    /// The length of a chunk's content.
-    pub fn chunk_bytes(&self, index: u32) -> Result<usize, Error> {
-        let size = 1 << self.chunk_log2;
-        match u64::from(index) {
-            index if index + 1 < u64::from(self.chunks) => Ok(size as usize),
-            index if index + 1 == u64::from(self.chunks) => Ok((self.length - index * size) as usize),
-            _ => Err(Error::Malformed),
-        }
-    }
-
-    /// Where a sealed chunk stands in the blob.
-    pub fn offset(&self, index: u32) -> u64 {
-        HEADER_BYTES as u64 + u64::from(index) * ((1 << self.chunk_log2) + TAG_BYTES as u64)
-    }
-
-    /// The length of the blob.
-    pub fn blob_bytes(&self) -> u64 {
-        HEADER_BYTES as u64 + self.length + u64::from(self.chunks) * TAG_BYTES as u64
-    }
-
-    fn is_last(&self, index: u32) -> bool {
-        index + 1 == self.chunks
-    }
-}
-
 /// Encrypts a file, each chunk of it to one content only.
 #[derive(ZeroizeOnDrop)]
 pub struct Sealer {
@@ -152,7 +103,7 @@ impl Sealer {
         prefix: [u8; PREFIX_BYTES],
         digests: Vec<ChunkDigest>,
     ) -> Sealer {
-        let cipher = StreamCipher::new(key, layout.chunk_log2, prefix);
+        let cipher = StreamCipher::new(key, layout.chunk_log2(), prefix);
         Sealer { cipher, layout, digests }
     }
 
@@ -193,7 +144,7 @@ impl Sealer {
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Sealer { cipher: _, layout, digests } = self;
-        write!(f, "Sealer({} of {} chunks)", digests.len(), layout.chunks)
+        write!(f, "Sealer({} of {} chunks)", digests.len(), layout.chunks())
     }
 }
 
@@ -215,7 +166,7 @@ impl Opener {
         }
         let layout = Layout::with_chunks(length, rest[0])?;
         let (prefix, commitment) = rest[1..].split_first_chunk().ok_or(Error::Malformed)?;
-        let cipher = StreamCipher::new(key, layout.chunk_log2, *prefix);
+        let cipher = StreamCipher::new(key, layout.chunk_log2(), *prefix);
         let (_, expected) = cipher.header.split_at(HEADER_BYTES - 32);
         if !bool::from(expected.ct_eq(commitment)) {
             return Err(Error::Auth);
@@ -241,7 +192,7 @@ impl Opener {
 impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Opener { cipher: _, layout } = self;
-        write!(f, "Opener({} chunks)", layout.chunks)
+        write!(f, "Opener({} chunks)", layout.chunks())
     }
 }
 
@@ -287,17 +238,7 @@ const MAGIC: &[u8; 4] = b"SVF1";
 pub const PREFIX_BYTES: usize = 7;
 pub const HEADER_BYTES: usize = 4 + 1 + PREFIX_BYTES + 32;
 
-/// Chunks of 64 KiB: one is read, encrypted and sent at a time, and a broken transfer repeats one.
-pub const CHUNK_LOG2: u8 = 16;
-
-/// Smaller chunks would be mostly tags.
-pub const CHUNK_LOG2_MIN: u8 = 8;
-
-/// Larger ones would be the sender's choice of how much memory we take.
-pub const CHUNK_LOG2_MAX: u8 = 16;
-
 const _: () = assert!(HEADER_BYTES == 44 && PREFIX_BYTES + 4 + 1 == NONCE_BYTES);
 
 #[cfg(test)]
-#[path = "file_tests.rs"]
 mod tests;

@@ -55,7 +55,8 @@ pub enum Kind {
         of: MessageId,
         text: String,
     },
-    File(FileNote),
+    #[serde(rename = "file")]
+    FileNote(FileNote),
     /// Between devices of one account: what a person has decided about others.
     PairTrust {
         trust: Vec<TrustEntry>,
@@ -97,7 +98,7 @@ pub struct FileNote {
     /// Of the blob.
     #[serde(with = "hex")]
     pub sha256: [u8; 32],
-    /// As the sender wrote it: pass it through [`crate::e2e::file_name::safe_name`].
+    /// As the sender wrote it: pass it through [`crate::e2e::file::name::safe_name`].
     pub name: String,
     pub mime: String,
 }
@@ -147,7 +148,7 @@ impl Kind {
     fn is_within_bounds(&self) -> bool {
         match self {
             Kind::Delete { .. } | Kind::Edit { .. } | Kind::Text { .. } | Kind::Unknown => true,
-            Kind::File(note) => note.name.len() <= LABEL_BYTES_MAX && note.mime.len() <= LABEL_BYTES_MAX,
+            Kind::FileNote(note) => note.name.len() <= LABEL_BYTES_MAX && note.mime.len() <= LABEL_BYTES_MAX,
             Kind::PairTrust { trust } => trust.len() <= PAIR_TRUST_MAX,
             Kind::React { text, .. } => text.len() <= REACTION_BYTES_MAX,
             Kind::Receipt { ids, .. } => ids.len() <= RECEIPT_IDS_MAX,
@@ -165,7 +166,7 @@ impl fmt::Debug for Kind {
         f.write_str(match self {
             Kind::Delete { .. } => "Delete(..)",
             Kind::Edit { .. } => "Edit(..)",
-            Kind::File(_) => "File(..)",
+            Kind::FileNote(_) => "FileNote(..)",
             Kind::PairTrust { .. } => "PairTrust(..)",
             Kind::React { .. } => "React(..)",
             Kind::Receipt { .. } => "Receipt(..)",
@@ -233,5 +234,4 @@ pub const LABEL_BYTES_MAX: usize = 255;
 pub const PAIR_TRUST_MAX: usize = 400;
 
 #[cfg(test)]
-#[path = "content_tests.rs"]
 mod tests;

@@ -1,3 +1,5 @@
+//! Chunks in their place, cut and changed blobs, and uploads that go on.
+
 use super::*;
 use crate::e2e::tests::random::Seeded;
 
@@ -16,23 +18,6 @@ fn seal(length: u64) -> ([u8; HEADER_BYTES], Vec<Vec<u8>>) {
     });
     let chunks = chunks.collect();
     (*sealer.header(), chunks)
-}
-
-#[test]
-fn layouts_have_bounds() {
-    let layout = |length| Layout::new(length).map(|layout| (layout.chunks(), layout.blob_bytes()));
-    assert_eq!(layout(0), Ok((1, 44 + 16)));
-    assert_eq!(layout(65_536), Ok((1, 44 + 65_552)), "no extra chunk");
-    assert_eq!(layout(65_537), Ok((2, 44 + 65_552 + 17)));
-    assert_eq!(Layout::new(65_537).unwrap().offset(1), 44 + 65_552);
-    assert_eq!(Layout::new(65_537).unwrap().chunk_bytes(2), Err(Error::Malformed));
-    let longest = u64::from(u32::MAX) << 16;
-    assert_eq!(Layout::new(longest).map(|layout| layout.chunks()), Ok(u32::MAX));
-    assert_eq!(Layout::new(longest + 1), Err(Error::TooLong));
-    assert_eq!(Layout::new(u64::MAX), Err(Error::TooLong));
-    assert!(Layout::with_chunks(1, CHUNK_LOG2_MIN).is_ok() && Layout::with_chunks(1, CHUNK_LOG2_MAX).is_ok());
-    assert_eq!(Layout::with_chunks(1, CHUNK_LOG2_MIN - 1), Err(Error::Malformed));
-    assert_eq!(Layout::with_chunks(1, CHUNK_LOG2_MAX + 1), Err(Error::Malformed));
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Each kind as JSON and back, wrong forms, and the bounds.
+
 use super::*;
 use crate::e2e::identity::Identity;
 use crate::e2e::trust::Standing;
@@ -44,7 +46,7 @@ fn every_kind() {
         "02".repeat(32),
         "03".repeat(32)
     );
-    check(Kind::File(note("a", "b/c")), &file);
+    check(Kind::FileNote(note("a", "b/c")), &file);
 }
 
 fn note(name: &str, mime: &str) -> FileNote {
@@ -103,9 +105,9 @@ fn bounds() {
     assert_eq!(length(react(REACTION_BYTES_MAX)), Ok(()));
     assert_eq!(length(react(REACTION_BYTES_MAX + 1)), refused);
     let longest = "x".repeat(LABEL_BYTES_MAX);
-    assert_eq!(length(Kind::File(note(&longest, &longest))), Ok(()));
-    assert_eq!(length(Kind::File(note(&format!("{longest}x"), ""))), refused);
-    assert_eq!(length(Kind::File(note("", &format!("{longest}x")))), refused);
+    assert_eq!(length(Kind::FileNote(note(&longest, &longest))), Ok(()));
+    assert_eq!(length(Kind::FileNote(note(&format!("{longest}x"), ""))), refused);
+    assert_eq!(length(Kind::FileNote(note("", &format!("{longest}x")))), refused);
     let identity = *Identity::from_seed(&[1; 32]).public();
     let entry = TrustEntry { uid: Uid(u64::MAX), identity, standing: Standing::Verified };
     assert_eq!(length(Kind::PairTrust { trust: vec![entry; PAIR_TRUST_MAX] }), Ok(()));
