@@ -38,7 +38,8 @@ pub fn areas(model: &Model) -> Areas {
     let members_columns = if wide { MEMBERS_COLUMNS_WIDE } else { MEMBERS_COLUMNS };
     let is_room = matches!(model.place(), Place::Room(_));
     let members = model.show_members && columns >= MEMBERS_FROM && is_room;
-    let right = if members { members_columns + 1 } else { 0 };
+    // A line between, and a blank so that no word touches it.
+    let right = if members { members_columns + 2 } else { 0 };
     let middle = columns - left - right;
 
     Areas {

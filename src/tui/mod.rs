@@ -25,3 +25,6 @@ pub mod traffic;
 pub mod update;
 pub mod view;
 pub mod wrap;
+
+#[cfg(test)]
+mod tests;

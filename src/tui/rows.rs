@@ -52,8 +52,10 @@ pub struct Upward<'a> {
 impl<'a> Upward<'a> {
     /// Begins with the line before `end`.
     pub fn new(look: &'a Look<'a>, scrollback: Option<&'a Scrollback>, end: LineNumber) -> Upward<'a> {
-        let last = scrollback.map_or(0, |scrollback| scrollback.numbers().end);
-        Upward { look, scrollback, chunk: Vec::new(), next: end.min(last) }
+        let kept = scrollback.map_or(0..0, Scrollback::numbers);
+        // A line that was dropped meanwhile has become the oldest that is there.
+        let next = end.max(kept.start.saturating_add(1)).min(kept.end);
+        Upward { look, scrollback, chunk: Vec::new(), next }
     }
 
     fn peek(&mut self) -> Option<&Line> {

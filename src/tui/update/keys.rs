@@ -157,6 +157,12 @@ fn send(model: &mut Model, session: &Session) -> Vec<Action> {
         }
         ["/close"] => close(model, session),
         ["/query", user] | ["/msg", user] => open(model, session, user),
+        ["/query", user, ..] => {
+            let mut actions = open(model, session, user);
+            let line = text.replacen("/query", "/msg", 1);
+            actions.push(Action::Send { place: model.place().clone(), line });
+            actions
+        }
         _ if text.contains('\n') && !text.starts_with('/') => vec![Action::Say { place, text }],
         _ => vec![Action::Send { place, line: text }],
     }

@@ -82,15 +82,16 @@ fn handle_line(
     if is_message && !line.own {
         conversation.heard(&line.from);
     }
-    let invites = line.kind == Kind::Invite;
-    let is_news = (is_message && !line.own && line.origin != Origin::Past) || invites;
+    // Invited, or thrown out.
+    let concerns = line.kind == Kind::Invite || line.kind == Kind::Kick && line.own;
+    let is_news = (is_message && !line.own && line.origin != Origin::Past) || concerns;
     if (watched || !is_news) && conversation.mark >= number {
         conversation.mark = number + 1;
     }
     if !is_news {
         return Vec::new();
     }
-    let personal = matches!(place, Place::Person(_)) || invites || mentions(&line.text, own_name);
+    let personal = matches!(place, Place::Person(_)) || concerns || mentions(&line.text, own_name);
     if !looked_at {
         conversation.unread = conversation.unread.saturating_add(1);
         conversation.highlights = conversation.highlights.saturating_add(u32::from(personal));
@@ -130,11 +131,6 @@ fn handle_answer(
         Ok(Answer::Sent { to, kept, .. }) => {
             let text = format!("{to} is not connected; this waits for the next login");
             let place = Place::Person(to);
-            // `/msg` opens the conversation that it begins.
-            let index = model.index_of(&place);
-            if let Some(index) = index.filter(|_| asked.is_some()) {
-                model.show(index, session);
-            }
             if kept { note(place, Kind::Notice, &text) } else { Vec::new() }
         }
         Ok(answer) => answer::notes(model, place, answer),
