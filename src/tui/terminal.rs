@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Stdout, Write};
 use std::panic;
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -20,6 +21,9 @@ use ratatui::backend::CrosstermBackend;
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
 }
+
+/// The terminal is ours at the moment; a program has no more than one.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// What comes from outside, besides the session's news.
 #[derive(Debug)]
@@ -80,6 +84,7 @@ impl Drop for Screen {
 }
 
 fn take(mouse: bool) -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     let mut out = io::stdout();
     let taken = queue!(out, EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)
@@ -88,8 +93,12 @@ fn take(mouse: bool) -> io::Result<()> {
     taken.inspect_err(|_| give_back())
 }
 
-/// Puts everything back; nothing can be done about what fails, and the rest is tried all the same.
+/// Puts everything back, once: to leave a screen that was left would move the cursor on the other.
+/// Nothing can be done about what fails, and the rest is tried all the same.
 fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let mut out = io::stdout();
     let _ = execute!(
         out,
