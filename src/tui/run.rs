@@ -4,6 +4,7 @@
 //! more often would show nothing that eyes can follow, and take the time from reading the network.
 
 use std::io;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -14,9 +15,9 @@ use crate::client::plain::Ending;
 use crate::client::session::State;
 use crate::client::session::event::{Event, Stop};
 use crate::proto::name::RoomName;
-use crate::tui::model::{Model, Size};
+use crate::tui::model::Model;
 use crate::tui::perform::perform;
-use crate::tui::terminal::{Outside, Screen, listen};
+use crate::tui::terminal::{Outside, Screen, Surface, listen};
 use crate::tui::theme::Theme;
 use crate::tui::update::{Action, Input, update};
 use crate::tui::view::view;
@@ -50,32 +51,43 @@ pub fn run(link: Link, home: &Home, early: Vec<Event>, options: Options) -> io::
         // Without a link to wake, nobody waits for keys.
         let _ = waker.wake();
     })?;
-    let (columns, rows) = crossterm::terminal::size()?;
-    let mut model = Model::new(Size { columns, rows }, TimeZone::system(), link.now());
+    drive(link, home, early, options, &mut screen, &outside)
+}
+
+/// The same on any surface, with whatever comes from outside; that must wake the link.
+pub fn drive(
+    link: Link,
+    home: &Home,
+    early: Vec<Event>,
+    options: Options,
+    screen: &mut dyn Surface,
+    outside: &Receiver<Outside>,
+) -> io::Result<Ending> {
+    let mut model = Model::new(screen.size()?, TimeZone::system(), link.now());
     model.preferred = options.preferred.clone();
     model.mouse = options.mouse;
     model.server = link.target().server.to_string();
-    let mut run = Run { link, home, model, options, ending: None };
+    let mut run = Run { link, home, model, options, screen, ending: None };
     for event in early {
-        run.news(event, &mut screen)?;
+        run.news(event)?;
     }
-    let mut drawn = run.draw(&mut screen)?;
+    let mut drawn = run.draw()?;
     let mut dirty = false;
     while run.ending.is_none() {
         let timeout = if dirty { FRAME.saturating_sub(drawn.elapsed()) } else { run.patience() };
         for event in run.link.poll(Some(timeout))? {
-            run.news(event, &mut screen)?;
+            run.news(event)?;
             dirty = true;
         }
         let mut typed = false;
-        while let Ok(outside) = outside.try_recv() {
-            run.outside(outside, &mut screen)?;
+        while let Ok(input) = outside.try_recv() {
+            run.outside(input)?;
             typed = true;
         }
         // Time alone changes what is shown while the connection is away or slow.
         let aged = drawn.elapsed() >= run.patience();
         if typed || aged || dirty && drawn.elapsed() >= FRAME {
-            drawn = run.draw(&mut screen)?;
+            drawn = run.draw()?;
             dirty = false;
         }
     }
@@ -87,17 +99,16 @@ struct Run<'a> {
     home: &'a Home,
     model: Model,
     options: Options,
+    screen: &'a mut dyn Surface,
     ending: Option<Ending>,
 }
 
 impl Run<'_> {
-    fn draw(&mut self, screen: &mut Screen) -> io::Result<Instant> {
+    fn draw(&mut self) -> io::Result<Instant> {
         self.model.now = self.link.now();
-        screen.terminal().autoresize()?;
-        let area = screen.terminal().get_frame().area();
-        self.model.size = Size { columns: area.width, rows: area.height };
+        self.model.size = self.screen.size()?;
         let (model, session, theme) = (&self.model, self.link.session(), self.options.theme);
-        screen.terminal().draw(|frame| view(model, session, theme, frame))?;
+        self.screen.draw(&mut |frame| view(model, session, theme, frame))?;
         Ok(Instant::now())
     }
 
@@ -109,7 +120,7 @@ impl Run<'_> {
         }
     }
 
-    fn news(&mut self, event: Event, screen: &mut Screen) -> io::Result<()> {
+    fn news(&mut self, event: Event) -> io::Result<()> {
         let server = &self.link.target().server;
         if let Err(error) = self.home.heed(server, self.link.session().user(), &event) {
             self.model.hint = Some(format!("{}: {error}", self.home.directory().display()));
@@ -120,14 +131,14 @@ impl Run<'_> {
                 let text = self.link.untrusted().map_or("the server is not trusted".to_owned(), |it| it.1);
                 self.ending = Some(Ending::Failed(text));
             }
-            event => self.take(Input::News(event), screen)?,
+            event => self.take(Input::News(event))?,
         }
         Ok(())
     }
 
-    fn outside(&mut self, outside: Outside, screen: &mut Screen) -> io::Result<()> {
+    fn outside(&mut self, outside: Outside) -> io::Result<()> {
         match outside {
-            Outside::Typed(typed) => self.take(Input::Typed(typed), screen),
+            Outside::Typed(typed) => self.take(Input::Typed(typed)),
             Outside::Gone(error) => Err(error),
             Outside::Terminate => {
                 // What was said and is not confirmed is given up: the system does not wait.
@@ -138,15 +149,15 @@ impl Run<'_> {
         }
     }
 
-    fn take(&mut self, input: Input, screen: &mut Screen) -> io::Result<()> {
+    fn take(&mut self, input: Input) -> io::Result<()> {
         let actions = update(&mut self.model, self.link.session(), input);
         for action in actions {
             let now = self.link.now();
             match perform(&mut self.model, self.link.session_mut(), now, action) {
-                Some(Action::Bell) if self.options.bell => screen.ring()?,
-                Some(Action::Mouse(taken)) => screen.set_mouse(taken)?,
-                Some(Action::Redraw) => screen.terminal().clear()?,
-                Some(Action::Suspend) => screen.suspend(self.model.mouse)?,
+                Some(Action::Bell) if self.options.bell => self.screen.ring()?,
+                Some(Action::Mouse(taken)) => self.screen.set_mouse(taken)?,
+                Some(Action::Redraw) => self.screen.clear()?,
+                Some(Action::Suspend) => self.screen.suspend(self.model.mouse)?,
                 _ => {}
             }
         }

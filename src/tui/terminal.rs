@@ -12,10 +12,15 @@ use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
     EnableMouseCapture, Event as Typed,
 };
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
 use crossterm::{execute, queue};
-use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::{Frame, Terminal};
+
+use crate::tui::model::Size;
 
 /// The screen while it is ours; given back when this is dropped, and by a panic.
 pub struct Screen {
@@ -35,6 +40,20 @@ pub enum Outside {
     Terminate,
 }
 
+/// What the screen is drawn on.
+pub trait Surface {
+    /// Its size at this moment.
+    fn size(&mut self) -> io::Result<Size>;
+    fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()>;
+    /// Forgets what it shows, so that everything is drawn anew.
+    fn clear(&mut self) -> io::Result<()>;
+    fn ring(&mut self) -> io::Result<()>;
+    /// Takes mouse events, or leaves the mouse to the terminal.
+    fn set_mouse(&mut self, taken: bool) -> io::Result<()>;
+    /// Gives the terminal to the shell until this program is continued.
+    fn suspend(&mut self, mouse: bool) -> io::Result<()>;
+}
+
 impl Screen {
     /// Takes the terminal over.
     pub fn enter(mouse: bool) -> io::Result<Screen> {
@@ -45,26 +64,39 @@ impl Screen {
         let terminal = terminal.inspect_err(|_| give_back())?;
         Ok(Screen { terminal })
     }
+}
 
-    pub fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<BufWriter<Stdout>>> {
-        &mut self.terminal
+impl Surface for Screen {
+    fn size(&mut self) -> io::Result<Size> {
+        self.terminal.autoresize()?;
+        let area = self.terminal.get_frame().area();
+        Ok(Size { columns: area.width, rows: area.height })
     }
 
-    /// Takes mouse events, or leaves the mouse to the terminal.
-    pub fn set_mouse(&mut self, taken: bool) -> io::Result<()> {
-        let out = self.terminal.backend_mut();
-        if taken { execute!(out, EnableMouseCapture) } else { execute!(out, DisableMouseCapture) }
+    fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()> {
+        // Terminals that know this show the whole change at once.
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(view)?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
-    pub fn ring(&mut self) -> io::Result<()> {
+    fn clear(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    fn ring(&mut self) -> io::Result<()> {
         let out = self.terminal.backend_mut();
         out.write_all(b"\x07")?;
         Write::flush(out)
     }
 
-    /// Gives the terminal to the shell until this program is continued.
+    fn set_mouse(&mut self, taken: bool) -> io::Result<()> {
+        let out = self.terminal.backend_mut();
+        if taken { execute!(out, EnableMouseCapture) } else { execute!(out, DisableMouseCapture) }
+    }
+
     #[cfg(unix)]
-    pub fn suspend(&mut self, mouse: bool) -> io::Result<()> {
+    fn suspend(&mut self, mouse: bool) -> io::Result<()> {
         give_back();
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
         take(mouse)?;
@@ -72,7 +104,7 @@ impl Screen {
     }
 
     #[cfg(not(unix))]
-    pub fn suspend(&mut self, _mouse: bool) -> io::Result<()> {
+    fn suspend(&mut self, _mouse: bool) -> io::Result<()> {
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("proto", &[]),
     ("server", &["config", "engine", "work"]),
     ("store", &["hub::job"]),
-    ("tui", &["client"]),
+    ("tui", &["client", "dialect"]),
     ("work", &["hub::job", "store"]),
 ];
 

@@ -18,7 +18,7 @@ use crate::tui::wrap::{fitting, width};
 /// The bar above the messages: the conversation and its topic.
 pub fn draw_topic(model: &Model, session: &Session, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let text = match model.place() {
-        Place::Server => format!("{}", model.server),
+        Place::Server => model.server.clone(),
         Place::Person(user) => format!("{user}, in private"),
         Place::Room(name) => {
             let room = session.room(name);
