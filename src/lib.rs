@@ -14,4 +14,5 @@ pub mod hub;
 pub mod proto;
 pub mod server;
 pub mod store;
+pub mod tui;
 pub mod work;

@@ -17,6 +17,7 @@ use sottovoce::client::trust::{Server, Trust};
 use sottovoce::proto::limits::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
 use sottovoce::proto::name::{RoomName, UserName};
 use sottovoce::proto::secret::Secret;
+use sottovoce::tui;
 
 /// A quiet, private chat client for sottod servers.
 ///
@@ -140,6 +141,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     if let Some((room, text)) = one_shot {
         return finish(say(link, &home, &room, &text, early)?);
+    }
+    if !arguments.plain && io::stdin().is_terminal() && io::stdout().is_terminal() {
+        let options = tui::run::Options { preferred, ..tui::run::Options::from_environment() };
+        return finish(tui::run::run(link, &home, early, options)?);
     }
     let mut typed = Typed::new(BufReader::new(io::stdin()), link.waker())?;
     let mut ask = |question: &str| {

@@ -4,7 +4,7 @@
 //! is told. `text` is for people with netcat, `json` for programs; both say the same things.
 
 mod first;
-mod help;
+pub mod help;
 mod json;
 mod line;
 mod telnet;

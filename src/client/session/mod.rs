@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::client::scrollback::{Kind, Line, LineNumber, Origin, Scrollback};
+use crate::client::scrollback::{Kind, Line, Origin, Scrollback};
 use crate::client::session::answers::Outstanding;
 use crate::client::session::event::{Event, Failure, Lost, Place, Stop};
 use crate::client::session::room::Room;
@@ -500,11 +500,10 @@ impl Session {
         self.events.push_back(Event::Line { place, number, line });
     }
 
-    fn note(&mut self, now: Now, place: Place, kind: Kind, text: impl AsRef<str>) -> LineNumber {
+    /// Adds a line that only this user sees: an answer, or what went wrong.
+    pub fn note(&mut self, now: Now, place: Place, kind: Kind, text: impl AsRef<str>) {
         let line = notice(now, kind, "", text.as_ref());
-        let number = self.scrollback(&place).map_or(0, |scrollback| scrollback.numbers().end);
         self.show(place, line);
-        number
     }
 
     fn person(&mut self, user: &UserName) -> &mut Person {

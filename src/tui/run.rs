@@ -1,0 +1,170 @@
+//! The loop: waits for the session and the terminal, decides, draws.
+//!
+//! A key is drawn at once. News are drawn at most every [`FRAME`], however many there are: drawing
+//! more often would show nothing that eyes can follow, and take the time from reading the network.
+
+use std::io;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+
+use crate::client::home::Home;
+use crate::client::link::Link;
+use crate::client::plain::Ending;
+use crate::client::session::State;
+use crate::client::session::event::{Event, Stop};
+use crate::proto::name::RoomName;
+use crate::tui::model::Model;
+use crate::tui::perform::perform;
+use crate::tui::terminal::{Outside, Screen, Surface, listen};
+use crate::tui::theme::Theme;
+use crate::tui::update::{Action, Input, update};
+use crate::tui::view::view;
+
+/// What a user may choose.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The room to look at first; else the first that is entered.
+    pub preferred: Option<RoomName>,
+    pub theme: Theme,
+    /// Mouse events are taken from the terminal.
+    pub mouse: bool,
+    /// The bell rings when somebody names the user.
+    pub bell: bool,
+}
+
+impl Options {
+    /// As the environment says: colours unless `NO_COLOR` is set.
+    pub fn from_environment() -> Options {
+        let colors = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Options { preferred: None, theme: Theme { colors }, mouse: true, bell: true }
+    }
+}
+
+/// Shows the screen over a link that has logged in, until the user leaves. `early`: events that came
+/// before.
+pub fn run(link: Link, home: &Home, early: Vec<Event>, options: Options) -> io::Result<Ending> {
+    let mut screen = Screen::enter(options.mouse)?;
+    let waker = link.waker();
+    let outside = listen(move || {
+        // Without a link to wake, nobody waits for keys.
+        let _ = waker.wake();
+    })?;
+    drive(link, home, early, options, &mut screen, &outside)
+}
+
+/// The same on any surface, with whatever comes from outside; that must wake the link.
+pub fn drive(
+    link: Link,
+    home: &Home,
+    early: Vec<Event>,
+    options: Options,
+    screen: &mut dyn Surface,
+    outside: &Receiver<Outside>,
+) -> io::Result<Ending> {
+    let mut model = Model::new(screen.size()?, TimeZone::system(), link.now());
+    model.preferred = options.preferred.clone();
+    model.mouse = options.mouse;
+    model.server = link.target().server.to_string();
+    let mut run = Run { link, home, model, options, screen, ending: None };
+    for event in early {
+        run.news(event)?;
+    }
+    let mut drawn = run.draw()?;
+    let mut dirty = false;
+    while run.ending.is_none() {
+        let timeout = if dirty { FRAME.saturating_sub(drawn.elapsed()) } else { run.patience() };
+        for event in run.link.poll(Some(timeout))? {
+            run.news(event)?;
+            dirty = true;
+        }
+        let mut typed = false;
+        while let Ok(input) = outside.try_recv() {
+            run.outside(input)?;
+            typed = true;
+        }
+        // Time alone changes what is shown while the connection is away or slow.
+        let aged = drawn.elapsed() >= run.patience();
+        if typed || aged || dirty && drawn.elapsed() >= FRAME {
+            drawn = run.draw()?;
+            dirty = false;
+        }
+    }
+    Ok(run.ending.unwrap_or(Ending::Done))
+}
+
+struct Run<'a> {
+    link: Link,
+    home: &'a Home,
+    model: Model,
+    options: Options,
+    screen: &'a mut dyn Surface,
+    ending: Option<Ending>,
+}
+
+impl Run<'_> {
+    fn draw(&mut self) -> io::Result<Instant> {
+        self.model.now = self.link.now();
+        self.model.size = self.screen.size()?;
+        let (model, session, theme) = (&self.model, self.link.session(), self.options.theme);
+        self.screen.draw(&mut |frame| view(model, session, theme, frame))?;
+        Ok(Instant::now())
+    }
+
+    /// How long what is shown stays true without any news.
+    fn patience(&self) -> Duration {
+        match self.link.session().state() {
+            State::Online => SECOND * 10,
+            _ => SECOND,
+        }
+    }
+
+    fn news(&mut self, event: Event) -> io::Result<()> {
+        let server = &self.link.target().server;
+        if let Err(error) = self.home.heed(server, self.link.session().user(), &event) {
+            self.model.hint = Some(format!("{}: {error}", self.home.directory().display()));
+        }
+        match event {
+            Event::Stopped(Stop::Quit) => self.ending = Some(Ending::Done),
+            Event::Stopped(Stop::Untrusted) => {
+                let text = self.link.untrusted().map_or("the server is not trusted".to_owned(), |it| it.1);
+                self.ending = Some(Ending::Failed(text));
+            }
+            event => self.take(Input::News(event))?,
+        }
+        Ok(())
+    }
+
+    fn outside(&mut self, outside: Outside) -> io::Result<()> {
+        match outside {
+            Outside::Typed(typed) => self.take(Input::Typed(typed)),
+            Outside::Gone(error) => Err(error),
+            Outside::Terminate => {
+                // What was said and is not confirmed is given up: the system does not wait.
+                let now = self.link.now();
+                self.link.session_mut().quit(now, None);
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) -> io::Result<()> {
+        let actions = update(&mut self.model, self.link.session(), input);
+        for action in actions {
+            let now = self.link.now();
+            match perform(&mut self.model, self.link.session_mut(), now, action) {
+                Some(Action::Bell) if self.options.bell => self.screen.ring()?,
+                Some(Action::Mouse(taken)) => self.screen.set_mouse(taken)?,
+                Some(Action::Redraw) => self.screen.clear()?,
+                Some(Action::Suspend) => self.screen.suspend(self.model.mouse)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Between two screens that are drawn for news: 60 a second.
+const FRAME: Duration = Duration::from_millis(16);
+const SECOND: Duration = Duration::from_secs(1);
