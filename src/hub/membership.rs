@@ -1,28 +1,23 @@
-//! Coming into rooms and leaving them.
+//! Coming into rooms.
 //!
 //! A join is a job of the store, and takes effect when its reply comes: what the reply holds of the
 //! log is exactly what was said before the messages that follow, so nobody misses or doubles one.
-//! Leaving takes effect at once.
-
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::hub::address::Act;
-use crate::hub::effect::{CloseReason, Effect, Except};
-use crate::hub::job::{Change, NewRoom, Page, StoreJob};
+use crate::hub::effect::Effect;
+use crate::hub::job::{NewRoom, Page, StoreJob};
 use crate::hub::room::Room;
-use crate::hub::session::{Activity, Seat, Stream, Streaming, Waiting};
+use crate::hub::session::{Stream, Streaming, Waiting};
 use crate::hub::{Ask, Hub};
 use crate::proto::event::{Access, Answer, Event, Part, RoomView};
 use crate::proto::id::{AccountId, ConnId, RequestId, RoomId, Seq, UserId};
-use crate::proto::limits::{REASON_BYTES_MAX, ROOMS_MAX, ROOMS_PER_CREATOR_MAX, ROOMS_PER_USER_MAX};
-use crate::proto::name::{RoomName, UserName};
+use crate::proto::limits::{ROOMS_MAX, ROOMS_PER_CREATOR_MAX, ROOMS_PER_USER_MAX};
+use crate::proto::name::RoomName;
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::secret::Secret;
-use crate::proto::text::cut;
-use crate::proto::time::Now;
 
 impl Hub {
     pub(super) fn join(
@@ -244,208 +239,8 @@ impl Hub {
         self.session_mut(conn).make_current(id);
     }
 
-    /// Seats a session among a room's listeners; false if it had a seat.
-    fn take_seat(&mut self, conn: ConnId, id: RoomId) -> bool {
-        let session = self.sessions.get_mut(conn).expect("sessions of a user are connected");
-        if session.seat(id).is_some() {
-            return false;
-        }
-        let room = self.rooms.get_mut(id).expect("the caller found it");
-        let position = u32::try_from(room.listeners.len()).expect("fewer listeners than connections");
-        room.listeners.push(conn);
-        // First in the order of return: a room that was never current is returned to last.
-        session.seats.insert(0, Seat { room: id, position });
-        true
-    }
-
-    /// False if it had none.
-    fn give_seat_up(&mut self, conn: ConnId, id: RoomId) -> bool {
-        let Some(session) = self.sessions.get_mut(conn) else { return false };
-        let Some(index) = session.seats.iter().position(|seat| seat.room == id) else { return false };
-        let position = session.seats.remove(index).position as usize;
-        if session.current == Some(id) {
-            session.current = session.seats.last().map(|seat| seat.room);
-        }
-        let room = self.rooms.get_mut(id).expect("seats are in rooms that exist");
-        assert!(room.listeners[position] == conn, "a seat knows its position");
-        room.listeners.swap_remove(position);
-        if let Some(&moved) = room.listeners.get(position) {
-            let seats = &mut self.sessions.get_mut(moved).expect("listeners are connected").seats;
-            let seat = seats.iter_mut().find(|seat| seat.room == id).expect("listeners have seats");
-            seat.position = position as u32;
-        }
-        true
-    }
-
-    pub(super) fn leave(
-        &mut self,
-        ask: Ask,
-        me: UserId,
-        room: Option<&str>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        let id = self.my_room(ask.conn, me, room)?;
-        let name = self.room(id).name.clone();
-        let event = Event::Left { room: name.clone(), user: self.user(me).name.clone() };
-        let seated = self.remove_member(id, me, true, out);
-        self.announce(id, me, event, out);
-        for session in seated.into_iter().filter(|&session| session != ask.conn) {
-            out.push(Effect::Tell(session, Event::Exited { room: name.clone() }));
-        }
-        let current = self.session(ask.conn).current.map(|id| self.room(id).name.clone());
-        self.answer(ask, Answer::Left { room: name, current }, out);
-        self.drop_if_deserted(id, out);
-        Ok(())
-    }
-
-    /// Takes the user out of the room, all sessions, and returns those that were in it; `for_good`: the
-    /// membership of an account ends too.
-    pub(super) fn remove_member(
-        &mut self,
-        id: RoomId,
-        me: UserId,
-        for_good: bool,
-        out: &mut Vec<Effect>,
-    ) -> Except {
-        let mut seated = Except::new();
-        for conn in self.user(me).sessions.clone() {
-            if self.give_seat_up(conn, id) {
-                seated.push(conn);
-            }
-            self.session_mut(conn).forget_room(id);
-        }
-        let user = self.users.get_mut(me);
-        user.rooms.retain(|room| *room != id);
-        let account = user.account;
-        let room = self.rooms.get_mut(id).expect("the caller found it");
-        let member = room.members.remove(user.name.key());
-        assert!(member == Some(me), "only members leave");
-        room.guest_operators.remove(&me);
-        if let Some(account) = account.filter(|_| for_good) {
-            let change = Change::Leave { room: id, account };
-            self.submit_store(StoreJob::Change { origin: None, change }, out);
-        }
-        seated
-    }
-
-    /// The membership of an account that is not in the room ends, wherever it is kept or pending.
-    pub(super) fn end_membership(&mut self, id: RoomId, user: &UserName, out: &mut Vec<Effect>) {
-        if let Some(online) = self.users.find(user) {
-            for session in self.user(online).sessions.clone() {
-                self.session_mut(session).forget_room(id);
-            }
-        }
-        if let Some(account) = self.directory.find(user) {
-            let change = Change::Leave { room: id, account };
-            self.submit_store(StoreJob::Change { origin: None, change }, out);
-        }
-    }
-
-    pub(super) fn quit(
-        &mut self,
-        ask: Ask,
-        text: Option<&str>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        let text: Option<Arc<str>> =
-            text.map(|text| cut(text, REASON_BYTES_MAX)).filter(|text| !text.is_empty()).map(Arc::from);
-        self.answer(ask, Answer::Quit { text: text.clone() }, out);
-        self.end_session(ask.conn, text, out);
-        out.push(Effect::Close(ask.conn, CloseReason::Quit));
-        Ok(())
-    }
-
-    /// Ends a session; with the last one, the user is gone. Does nothing for a session that ended.
-    pub(super) fn end_session(&mut self, conn: ConnId, text: Option<Arc<str>>, out: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get(conn) else { return };
-        let hashing = self.hashing.contains_key(&conn);
-        let saving = match &session.activity {
-            Activity::Waiting(waiting) => matches!(**waiting, Waiting::Register { .. }),
-            _ => false,
-        };
-        if !hashing && !saving {
-            self.directory.release(conn);
-        }
-        if let Some(me) = session.user {
-            let seats: Vec<RoomId> = session.seats.iter().map(|seat| seat.room).collect();
-            if self.user(me).sessions.len() == 1 {
-                self.end_user(me, text, out);
-            } else {
-                for id in seats {
-                    self.give_seat_up(conn, id);
-                }
-                self.users.get_mut(me).sessions.retain(|session| *session != conn);
-                self.letters_reader_gone(me, conn, out);
-            }
-        }
-        let session = self.sessions.remove(conn).expect("it was there");
-        if session.used_keys {
-            self.submit_store(StoreJob::ForgetKeys { conn }, out);
-        }
-        if let Some(key) = session.address {
-            self.addresses.release(key);
-        }
-    }
-
-    fn end_user(&mut self, me: UserId, text: Option<Arc<str>>, out: &mut Vec<Effect>) {
-        for id in self.user(me).rooms.clone() {
-            let event = Event::Quit {
-                room: self.room(id).name.clone(),
-                user: self.user(me).name.clone(),
-                text: text.clone(),
-            };
-            self.remove_member(id, me, false, out);
-            self.announce(id, me, event, out);
-            self.drop_if_deserted(id, out);
-        }
-        self.forget_blocks(me);
-        self.users.remove(me);
-    }
-
-    /// Tells a room what a member did, but not the member; and nobody, if the member is hidden.
-    pub(super) fn announce(&self, id: RoomId, who: UserId, event: Event, out: &mut Vec<Effect>) {
-        let user = self.user(who);
-        if user.is_hidden() {
-            return;
-        }
-        let except: Except = user.sessions.iter().copied().collect();
-        self.tell_room(id, event, except, out);
-    }
-
-    /// A guest's room goes with its last member.
-    pub(super) fn drop_if_deserted(&mut self, id: RoomId, out: &mut Vec<Effect>) {
-        let gone = self.rooms.get(id).is_some_and(|room| room.creator.is_none() && room.is_deserted());
-        if gone {
-            self.rooms.remove(id);
-            let change = Change::DropRoom { room: id };
-            self.submit_store(StoreJob::Change { origin: None, change }, out);
-        }
-    }
-
-    /// Guests' rooms that were there when the server started, and to which nobody came back; and those
-    /// whose removal failed.
-    pub(super) fn drop_deserted_rooms(&mut self, now: Now, out: &mut Vec<Effect>) {
-        self.pay_owed(out);
-        if now.mono.since_ms(self.started) < GUEST_ROOMS_WAIT_MS {
-            return;
-        }
-        let deserted = |room: &Room| room.creator.is_none() && room.is_deserted();
-        let ids: Vec<RoomId> =
-            self.rooms.iter().filter(|(_, room)| deserted(room)).map(|(id, _)| id).collect();
-        for id in ids {
-            self.drop_if_deserted(id, out);
-        }
-    }
-
-    /// Tries again what the store could not do.
-    fn pay_owed(&mut self, out: &mut Vec<Effect>) {
-        for change in std::mem::take(&mut self.owed) {
-            self.submit_store(StoreJob::Change { origin: None, change }, out);
-        }
-    }
-
     /// The room as this user sees it on coming in.
-    fn view(&self, conn: ConnId, id: RoomId, me: UserId, page: Page) -> RoomView {
+    pub(super) fn view(&self, conn: ConnId, id: RoomId, me: UserId, page: Page) -> RoomView {
         let room = self.room(id);
         let shown = if self.session(conn).wants_members { usize::MAX } else { 0 };
         let members = room
@@ -466,6 +261,3 @@ impl Hub {
 pub(super) fn hash_key(room: RoomId, key: &str) -> [u8; 32] {
     Sha256::new().chain_update(room.0.to_be_bytes()).chain_update(key.as_bytes()).finalize().into()
 }
-
-/// How long a guest's room waits for somebody to come back after the server started.
-const GUEST_ROOMS_WAIT_MS: u64 = 60 * 60 * 1000;

@@ -15,13 +15,16 @@
 //! `moderation` runs rooms, `presence` shows who is there, `history` reads logs, `pace` slows the hasty.
 
 pub mod address;
+mod blocks;
 pub mod bucket;
+mod changes;
 mod check;
 pub mod directory;
 mod dispatch;
 pub mod effect;
 mod history;
 pub mod job;
+mod leaving;
 mod letters;
 mod login;
 mod membership;
@@ -35,6 +38,7 @@ mod prompt;
 mod register;
 mod replies;
 pub mod room;
+mod seats;
 pub mod session;
 pub mod settings;
 mod stream;

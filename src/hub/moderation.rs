@@ -1,20 +1,16 @@
-//! Running a room: topic, access, operators, invitations, kicks and bans. And what one does for
-//! oneself: blocks.
+//! Running a room: topic, access, operators, invitations, kicks and bans.
 //!
-//! What is kept changes when the store has committed it; until then the asker waits.
+//! What is kept changes when the store has committed it (`changes`); until then the asker waits.
 
 use std::sync::Arc;
 
 use crate::hub::effect::Effect;
-use crate::hub::job::{Change, StoreJob};
+use crate::hub::job::Change;
 use crate::hub::membership::hash_key;
-use crate::hub::session::Waiting;
-use crate::hub::{Ask, Hub, room_is_gone};
+use crate::hub::{Ask, Hub};
 use crate::proto::event::{Access, Answer, Event};
-use crate::proto::id::{AccountId, RoomId, UserId};
-use crate::proto::limits::{
-    BANS_PER_ROOM_MAX, BLOCKS_PER_USER_MAX, REASON_BYTES_MAX, ROOM_KEY_BYTES_MAX, TOPIC_BYTES_MAX,
-};
+use crate::proto::id::{RoomId, UserId};
+use crate::proto::limits::{BANS_PER_ROOM_MAX, REASON_BYTES_MAX, ROOM_KEY_BYTES_MAX, TOPIC_BYTES_MAX};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::secret::Secret;
@@ -108,7 +104,7 @@ impl Hub {
         Ok(())
     }
 
-    fn operator_changed(
+    pub(super) fn operator_changed(
         &self,
         ask: Ask,
         me: UserId,
@@ -187,7 +183,7 @@ impl Hub {
 
     /// Takes a member out of the room, and tells the room and the member who did it and why; of a
     /// member who hides, the room learns nothing. `me`: the operator, if still connected.
-    fn remove_from(
+    pub(super) fn remove_from(
         &mut self,
         ask: Ask,
         me: Option<UserId>,
@@ -250,215 +246,7 @@ impl Hub {
         Ok(())
     }
 
-    pub(super) fn block(
-        &mut self,
-        ask: Ask,
-        me: UserId,
-        user: &str,
-        blocked: bool,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        let name = UserName::parse(user)?;
-        let mine = self.user(me);
-        let shown = match mine.blocks.get(name.key()) {
-            Some(shown) => shown.clone(),
-            None if !blocked => {
-                return Err(Refusal::new(Code::NoSuchUser, format!("you do not block {name}")));
-            }
-            None if mine.name == name => {
-                return Err(Refusal::new(Code::BadArgument, "you cannot block yourself"));
-            }
-            None if mine.blocks.len() >= BLOCKS_PER_USER_MAX => {
-                let text = format!("you block {BLOCKS_PER_USER_MAX} users; /unblock one first");
-                return Err(Refusal::new(Code::TooMany, text));
-            }
-            None => self.known_user(me, &name).ok_or_else(|| no_such_user(&name))?,
-        };
-        match mine.account {
-            Some(account) => self.change(ask, Change::Block { account, user: shown, blocked }, out),
-            None => self.block_changed(ask, me, shown, blocked, out),
-        }
-        Ok(())
-    }
-
-    fn block_changed(&mut self, ask: Ask, me: UserId, user: UserName, blocked: bool, out: &mut Vec<Effect>) {
-        if blocked {
-            self.add_block(me, user.clone());
-        } else {
-            self.remove_block(me, &user);
-        }
-        self.answer(ask, Answer::Blocked { user, blocked }, out);
-    }
-
-    pub(super) fn add_block(&mut self, me: UserId, user: UserName) {
-        let key = user.key().clone();
-        if self.users.get_mut(me).blocks.insert(key.clone(), user).is_none() {
-            self.blockers.entry(key).or_default().push(me);
-        }
-    }
-
-    fn remove_block(&mut self, me: UserId, user: &UserName) {
-        if self.users.get_mut(me).blocks.remove(user.key()).is_some() {
-            self.forget_blocker(user.key(), me);
-        }
-    }
-
-    /// A user leaves: nobody is blocked by them any more.
-    pub(super) fn forget_blocks(&mut self, me: UserId) {
-        let keys: Vec<Arc<str>> = self.user(me).blocks.keys().cloned().collect();
-        for key in keys {
-            self.forget_blocker(&key, me);
-        }
-    }
-
-    fn forget_blocker(&mut self, key: &Arc<str>, me: UserId) {
-        if let Some(blockers) = self.blockers.get_mut(key) {
-            blockers.retain(|&blocker| blocker != me);
-            if blockers.is_empty() {
-                self.blockers.remove(key);
-            }
-        }
-    }
-
-    // ---- changes of what is kept --------------------------------------------------------------
-
-    fn change(&mut self, ask: Ask, change: Change, out: &mut Vec<Effect>) {
-        self.submit_store(StoreJob::Change { origin: Some(ask.origin()), change }, out);
-        self.wait(ask.conn, Waiting::Change { re: ask.re }, out);
-    }
-
-    /// The store committed a change: it takes effect now, and whoever is concerned is told.
-    pub(super) fn changed(&mut self, ask: Ask, change: Change, out: &mut Vec<Effect>) {
-        let waits = self.take_waiting(ask.conn).is_some();
-        let me = self.sessions.get(ask.conn).and_then(|session| session.user).filter(|_| waits);
-        match change {
-            Change::Access { room: id, access, key_hash } => {
-                let Some(room) = self.rooms.get_mut(id) else { return self.change_void(ask, out) };
-                room.access = access;
-                room.key_hash = key_hash;
-                let name = room.name.clone();
-                if let Some(me) = me {
-                    let by = self.user(me).name.shown().clone();
-                    let event = Event::AccessChanged { room: name.clone(), by, access };
-                    self.tell_room(id, event, smallvec::smallvec![ask.conn], out);
-                    self.answer(ask, Answer::AccessSet { room: name, access }, out);
-                }
-            }
-            Change::Ban { room: id, user, banned } => self.banned(ask, me, id, user, banned, out),
-            Change::Block { user, blocked, .. } => {
-                if let Some(me) = me {
-                    self.block_changed(ask, me, user, blocked, out);
-                }
-            }
-            Change::DropRoom { .. } | Change::Leave { .. } => {}
-            Change::Operator { room: id, account, operator } => {
-                self.operator_kept(ask, me, id, account, operator, out)
-            }
-            Change::Password { .. } => self.answer(ask, Answer::PasswordChanged, out),
-            Change::Topic { room: id, topic } => {
-                let Some(room) = self.rooms.get_mut(id) else { return self.change_void(ask, out) };
-                room.topic = topic.clone();
-                let name = room.name.clone();
-                if let Some(me) = me {
-                    let by = self.user(me).name.shown().clone();
-                    let shown = topic.clone().unwrap_or_else(|| "".into());
-                    let event = Event::TopicChanged { room: name.clone(), by, topic: shown };
-                    self.tell_room(id, event, smallvec::smallvec![ask.conn], out);
-                    self.answer(ask, Answer::Topic { room: name, topic, changed: true }, out);
-                }
-            }
-        }
-        if waits {
-            self.ready(ask.conn, out);
-        }
-    }
-
-    /// What was to be changed is gone meanwhile.
-    fn change_void(&mut self, ask: Ask, out: &mut Vec<Effect>) {
-        if self.sessions.get(ask.conn).is_some() {
-            self.refuse(ask, room_is_gone(), out);
-            self.ready(ask.conn, out);
-        }
-    }
-
-    fn banned(
-        &mut self,
-        ask: Ask,
-        me: Option<UserId>,
-        id: RoomId,
-        user: UserName,
-        banned: bool,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(room) = self.rooms.get_mut(id) else { return self.refuse(ask, room_is_gone(), out) };
-        if banned {
-            room.bans.insert(user.key().clone(), user.clone());
-            room.invited.remove(user.key());
-        } else {
-            room.bans.remove(user.key());
-        }
-        let name = room.name.clone();
-        let member = room.members.get(user.key()).copied();
-        if banned {
-            match member {
-                Some(member) => self.remove_from(ask, me, id, member, Some("banned".into()), out),
-                None => self.end_membership(id, &user, out),
-            }
-        }
-        if me.is_some() {
-            self.answer(ask, Answer::Banned { room: name, user, banned }, out);
-        }
-        self.drop_if_deserted(id, out);
-    }
-
-    fn operator_kept(
-        &mut self,
-        ask: Ask,
-        me: Option<UserId>,
-        id: RoomId,
-        account: AccountId,
-        operator: bool,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(room) = self.rooms.get_mut(id) else { return self.refuse(ask, room_is_gone(), out) };
-        if operator {
-            room.operators.insert(account);
-        } else {
-            room.operators.remove(&account);
-        }
-        match (me, self.directory.get(account)) {
-            (Some(me), Some(account)) => {
-                self.operator_changed(ask, me, id, account.user.clone(), operator, out)
-            }
-            (Some(_), None) => {
-                self.refuse(ask, Refusal::new(Code::NoSuchUser, "the account was removed meanwhile"), out)
-            }
-            (None, _) => {}
-        }
-    }
-
-    /// The store could not make a change.
-    pub(super) fn change_failed(
-        &mut self,
-        ask: Option<Ask>,
-        change: Change,
-        refusal: Refusal,
-        out: &mut Vec<Effect>,
-    ) {
-        if let Change::DropRoom { .. } | Change::Leave { .. } = change {
-            // It took effect here when it was asked for.
-            self.owed.push(change);
-        }
-        if let Some(ask) = ask.filter(|ask| self.sessions.get(ask.conn).is_some()) {
-            self.take_waiting(ask.conn);
-            self.refuse(ask, refusal, out);
-            self.ready(ask.conn, out);
-        }
-    }
-
-    // ---- who is meant -------------------------------------------------------------------------
-
-    fn check_operator(&self, id: RoomId, me: UserId) -> Result<(), Refusal> {
+    pub(super) fn check_operator(&self, id: RoomId, me: UserId) -> Result<(), Refusal> {
         let room = self.room(id);
         if room.is_operator(me, self.user(me).account) {
             return Ok(());
@@ -467,13 +255,13 @@ impl Hub {
     }
 
     /// A member of the room whom the asker may see.
-    fn member(&self, id: RoomId, me: UserId, name: &UserName) -> Option<UserId> {
+    pub(super) fn member(&self, id: RoomId, me: UserId, name: &UserName) -> Option<UserId> {
         let member = self.room(id).members.get(name.key()).copied()?;
         (member == me || !self.user(member).is_hidden()).then_some(member)
     }
 
     /// The name as its holder typed it, if anybody holds it that the asker may know of.
-    fn known_user(&self, me: UserId, name: &UserName) -> Option<UserName> {
+    pub(super) fn known_user(&self, me: UserId, name: &UserName) -> Option<UserName> {
         let account = self.directory.find(name).and_then(|account| self.directory.get(account));
         match account {
             Some(account) => Some(account.user.clone()),
