@@ -17,9 +17,10 @@
 //! What it promises for rooms: every message of the log once, in the order of `seq`, also across
 //! interruptions (see [`sequence`]); every text that [`Session::say`] accepted is said exactly once,
 //! in the order it was accepted, unless the server refuses it. After an interruption a text that may
-//! have arrived is sent again under its old `key`; where the server has forgotten the keys (a guest's end
-//! with the connection, an account's after a day), it is looked for among what was missed first. A private message has no key: if the connection breaks
-//! before the answer, it is not repeated, and the user is told ([`Failure::Lost`]).
+//! have arrived is sent again under its old `key`; where the server has forgotten the keys (a guest's
+//! end with the connection, an account's after a day), it is looked for among what was missed first.
+//! A private message has no key: if the connection breaks before the answer, it is not repeated, and
+//! the user is told ([`Failure::Lost`]).
 
 pub mod event;
 pub mod room;
