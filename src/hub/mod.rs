@@ -20,6 +20,7 @@ mod check;
 pub mod directory;
 mod dispatch;
 pub mod effect;
+mod guessing;
 mod history;
 pub mod job;
 mod letters;
@@ -145,10 +146,13 @@ impl Hub {
         if limits.connections.is_some_and(|most| self.sessions.len() >= most as usize) {
             return Err(CloseReason::Full);
         }
-        let counts = !peer.loopback || limits.loopback_counts;
-        let address = counts.then(|| AddressKey::new(peer.address));
-        if address.is_some_and(|key| !self.addresses.admit(now.mono, key, limits)) {
-            return Err(CloseReason::Full);
+        let mut address = None;
+        if let Some(limits) = limits.of_address(peer.loopback) {
+            let key = AddressKey::new(peer.address);
+            if !self.addresses.admit(now.mono, key, limits) {
+                return Err(CloseReason::Full);
+            }
+            address = Some(key);
         }
         self.sessions.insert(Session::new(conn, address, peer.loopback));
         Ok(())
