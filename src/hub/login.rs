@@ -43,7 +43,7 @@ impl Hub {
             }
             Proof::Password(password) => self.login_with_password(ask, user, password, out),
             Proof::Token(token) => {
-                self.check_failures(ask)?;
+                self.check_guess(ask, &user)?;
                 let proof = SessionProof::Token { user: user.clone(), token };
                 self.submit_session(ask, user, proof, out);
                 Ok(())
@@ -58,7 +58,7 @@ impl Hub {
         password: Secret,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        self.check_failures(ask)?;
+        self.check_guess(ask, &user)?;
         // Too long or too short is never right, but costs the same time as wrong: the lane refuses it.
         self.take_password_place(ask.conn)?;
         self.submit_store(StoreJob::Account { origin: ask.origin(), user: user.clone() }, out);
@@ -185,7 +185,7 @@ impl Hub {
         self.ready(ask.conn, out);
         let refusal = Refusal::new(Code::LoginFailed, "unknown user or wrong password");
         self.refuse(ask, refusal, out);
-        self.count_failure(ask, out);
+        self.count_guess(ask, user, out);
     }
 
     pub(super) fn check_private(&self, conn: ConnId) -> Result<(), Refusal> {
