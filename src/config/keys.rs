@@ -12,7 +12,7 @@ use log::LevelFilter;
 
 use crate::config::{Accounts, Config, Durability, History, Log, Plaintext, Tls, TlsFiles, Workers};
 use crate::hub::settings::Registration;
-use crate::proto::limits::{HISTORY_PAGE_MAX, Limits};
+use crate::proto::limits::{HISTORY_PAGE_MAX, Limits, PerAddress};
 
 /// Something that wants to see every key: a reader or a printer.
 pub(super) trait Visitor {
@@ -39,6 +39,16 @@ pub(super) trait Visitor {
         key: &'static str,
         value: &mut Option<T>,
         range: RangeInclusive<T>,
+    ) -> Result<(), Self::Error>;
+    /// Whether all limits per address hold for this machine, or none; it comes after them.
+    fn loopback_counts(&mut self, key: &'static str, limits: &mut Limits) -> Result<(), Self::Error>;
+    /// A limit on what one address does. It holds for this machine where the file names it.
+    fn number_per_address(
+        &mut self,
+        key: &'static str,
+        limits: &mut Limits,
+        of: fn(&mut PerAddress) -> &mut Option<u32>,
+        range: RangeInclusive<u32>,
     ) -> Result<(), Self::Error>;
     fn path(&mut self, key: &'static str, value: &mut PathBuf) -> Result<(), Self::Error>;
     fn path_or_none(&mut self, key: &'static str, value: &mut Option<PathBuf>) -> Result<(), Self::Error>;
@@ -118,19 +128,24 @@ fn tls<V: Visitor>(tls: &mut Tls, v: &mut V) -> Result<(), V::Error> {
 fn limits<V: Visitor>(limits: &mut Limits, v: &mut V) -> Result<(), V::Error> {
     v.section("limits")?;
     v.number_or_none("connections", &mut limits.connections, COUNT)?;
-    v.number_or_none("connections_per_ip", &mut limits.connections_per_ip, COUNT)?;
-    v.number_or_none("connections_per_minute_per_ip", &mut limits.connections_per_minute_per_ip, COUNT)?;
+    v.number_per_address("connections_per_ip", limits, |of| &mut of.connections, COUNT)?;
+    v.number_per_address(
+        "connections_per_minute_per_ip",
+        limits,
+        |of| &mut of.connections_per_minute,
+        COUNT,
+    )?;
     v.number_or_none("messages_per_second", &mut limits.messages_per_second, COUNT)?;
     // No limit is the greatest number here: with it the rate never matters.
     let mut burst = Some(limits.message_burst).filter(|&burst| burst != u32::MAX);
     v.number_or_none("message_burst", &mut burst, COUNT)?;
     limits.message_burst = burst.unwrap_or(u32::MAX);
-    v.number_or_none("messages_per_second_per_ip", &mut limits.messages_per_second_per_ip, COUNT)?;
+    v.number_per_address("messages_per_second_per_ip", limits, |of| &mut of.messages_per_second, COUNT)?;
     v.number_or_none("commands_per_second", &mut limits.commands_per_second, COUNT)?;
-    v.number_or_none("commands_per_second_per_ip", &mut limits.commands_per_second_per_ip, COUNT)?;
-    v.number_or_none("registrations_per_hour", &mut limits.registrations_per_hour, COUNT)?;
-    v.number_or_none("failed_logins_per_minute", &mut limits.failed_logins_per_minute, COUNT)?;
-    v.flag("loopback_counts", &mut limits.loopback_counts)?;
+    v.number_per_address("commands_per_second_per_ip", limits, |of| &mut of.commands_per_second, COUNT)?;
+    v.number_per_address("registrations_per_hour", limits, |of| &mut of.registrations_per_hour, COUNT)?;
+    v.number_per_address("failed_logins_per_minute", limits, |of| &mut of.failed_logins_per_minute, COUNT)?;
+    v.loopback_counts("loopback_counts", limits)?;
     v.size("line_bytes", &mut limits.line_bytes, LINE_BYTES)?;
     v.size("json_bytes", &mut limits.json_bytes, JSON_BYTES)?;
     v.size("send_queue_soft", &mut limits.send_queue_soft, SEND_QUEUE_SOFT)?;
@@ -163,17 +178,6 @@ fn log<V: Visitor>(log: &mut Log, v: &mut V) -> Result<(), V::Error> {
     v.size_or_none("rotate_bytes", &mut log.rotate_bytes, ROTATE_BYTES)?;
     v.number_or_none("keep_files", &mut log.keep_files, KEEP_FILES)
 }
-
-/// Keys that hold for an address rather than a connection. Naming one of them in the file makes
-/// all of them count on loopback as well.
-pub(super) const PER_ADDRESS: [&str; 6] = [
-    "limits.connections_per_ip",
-    "limits.connections_per_minute_per_ip",
-    "limits.messages_per_second_per_ip",
-    "limits.commands_per_second_per_ip",
-    "limits.registrations_per_hour",
-    "limits.failed_logins_per_minute",
-];
 
 const REGISTRATION: [(&str, Registration); 3] =
     [("open", Registration::Open), ("invite", Registration::Invite), ("closed", Registration::Closed)];

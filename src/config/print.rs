@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::config::keys::{self, Text, Visitor};
 use crate::config::{Config, value};
+use crate::proto::limits::{Limits, PerAddress};
 
 pub(super) fn toml(config: &Config) -> String {
     let mut printer = Printer { out: String::new() };
@@ -80,6 +81,26 @@ impl Visitor for Printer {
         self.line(key, value.map_or(0, T::into))
     }
 
+    fn loopback_counts(&mut self, key: &'static str, limits: &mut Limits) -> Result<(), Infallible> {
+        match all_or_none(limits) {
+            Some(all) => self.line(key, all),
+            None => Ok(()),
+        }
+    }
+
+    fn number_per_address(
+        &mut self,
+        key: &'static str,
+        limits: &mut Limits,
+        of: fn(&mut PerAddress) -> &mut Option<u32>,
+        _: RangeInclusive<u32>,
+    ) -> Result<(), Infallible> {
+        let (remote, loopback) = (*of(&mut limits.per_address), *of(&mut limits.per_address_loopback));
+        // Some were named: to name this one, a default, would make it hold for this machine too.
+        let mark = if remote == loopback || all_or_none(limits).is_some() { "" } else { "#" };
+        self.line(&format!("{mark}{key}"), remote.unwrap_or(0))
+    }
+
     fn path(&mut self, key: &'static str, value: &mut PathBuf) -> Result<(), Infallible> {
         // A path from the command line need not be UTF-8; TOML can show it only nearly then.
         self.string(key, &value.to_string_lossy())
@@ -138,4 +159,11 @@ impl Visitor for Printer {
     ) -> Result<(), Infallible> {
         self.string(key, &value::shown_time(value.unwrap_or_default()))
     }
+}
+
+/// Whether all limits per address hold for this machine, or none does; `None`: some do.
+fn all_or_none(limits: &Limits) -> Option<bool> {
+    let none = limits.per_address_loopback == PerAddress::default();
+    let all = limits.per_address_loopback == limits.per_address;
+    (none || all).then_some(!none)
 }

@@ -10,8 +10,9 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use crate::config::Config;
 use crate::config::error::ConfigError;
-use crate::config::keys::{self, PER_ADDRESS, Text, Visitor};
+use crate::config::keys::{self, Text, Visitor};
 use crate::config::value::{self, Zero};
+use crate::proto::limits::{Limits, PerAddress};
 
 /// Reads a file's bytes; `file` is its name, for messages only.
 pub(super) fn config(file: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
@@ -102,9 +103,6 @@ impl<'a> Reader<'a> {
     /// Settles what no key can say alone.
     fn settle(&self, config: &mut Config) -> Result<(), ConfigError> {
         config.listen_is_default = !self.named("listen");
-        if !self.named("limits.loopback_counts") {
-            config.limits.loopback_counts = PER_ADDRESS.iter().any(|key| self.named(key));
-        }
         self.settle_send_queues(config)
     }
 
@@ -200,10 +198,7 @@ impl Visitor for Reader<'_> {
     }
 
     fn flag(&mut self, key: &'static str, value: &mut bool) -> Result<(), ConfigError> {
-        self.take(key, value, |found| match found {
-            DeValue::Boolean(flag) => Ok(*flag),
-            other => Err(format!("is {}: give true or false, without quotes", kind(other))),
-        })
+        self.take(key, value, flag)
     }
 
     fn number(
@@ -231,6 +226,37 @@ impl Visitor for Reader<'_> {
             // In range it fits; 0 is no limit.
             Ok(Some(number).filter(|&number| number > 0).and_then(|number| T::try_from(number).ok()))
         })
+    }
+
+    fn loopback_counts(&mut self, key: &'static str, limits: &mut Limits) -> Result<(), ConfigError> {
+        let mut counts = None;
+        self.take(key, &mut counts, |found| flag(found).map(Some))?;
+        match counts {
+            None => {}
+            Some(false) => limits.per_address_loopback = PerAddress::default(),
+            Some(true) => limits.per_address_loopback = limits.per_address.clone(),
+        }
+        Ok(())
+    }
+
+    fn number_per_address(
+        &mut self,
+        key: &'static str,
+        limits: &mut Limits,
+        of: fn(&mut PerAddress) -> &mut Option<u32>,
+        range: RangeInclusive<u32>,
+    ) -> Result<(), ConfigError> {
+        let mut named = None;
+        let range = u64::from(*range.start())..=u64::from(*range.end());
+        self.take(key, &mut named, |found| {
+            let number = whole(found, &range, Zero::NoLimit)?;
+            Ok(Some(u32::try_from(number).ok().filter(|&number| number > 0)))
+        })?;
+        if let Some(limit) = named {
+            *of(&mut limits.per_address) = limit;
+            *of(&mut limits.per_address_loopback) = limit;
+        }
+        Ok(())
     }
 
     fn path(&mut self, key: &'static str, value: &mut PathBuf) -> Result<(), ConfigError> {
@@ -310,6 +336,13 @@ impl Visitor for Reader<'_> {
         self.take(key, value, |found| {
             time(found, &range, Zero::NoLimit).map(|time| Some(time).filter(|time| !time.is_zero()))
         })
+    }
+}
+
+fn flag(found: &DeValue<'_>) -> Result<bool, String> {
+    match found {
+        DeValue::Boolean(flag) => Ok(*flag),
+        other => Err(format!("is {}: give true or false, without quotes", kind(other))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One `accepts` and one `refuses` for whole files; every key at its bounds and one past them.
 
 use super::*;
+use crate::proto::limits::PerAddress;
 
 const EXAMPLE: &str = include_str!("../../config.toml.example");
 
@@ -96,7 +97,9 @@ fn what_is_printed_reads_back() {
         file = ''
         rotate_bytes = 0
         keep_files = 0";
-    for config in [accepts(changed), accepts(""), accepts("[limits]\nconnections_per_ip = 3")] {
+    let on_loopback = ["", "\nloopback_counts = true", "\nloopback_counts = false"]
+        .map(|line| accepts(&format!("[limits]\nconnections_per_ip = 3\nregistrations_per_hour = 0{line}")));
+    for config in [accepts(changed), accepts("")].into_iter().chain(on_loopback) {
         let again = accepts(&config.to_toml());
         // Printed, the listeners are named; nothing else may differ.
         assert_eq!(Config { listen_is_default: config.listen_is_default, ..again }, config);
@@ -315,15 +318,24 @@ fn sizes_and_times_are_read_in_every_unit() {
 }
 
 #[test]
-fn naming_a_limit_per_address_makes_them_count_on_loopback() {
-    for key in keys::PER_ADDRESS {
-        let key = key.strip_prefix("limits.").unwrap();
-        assert!(accepts(&format!("[limits]\n{key} = 5")).limits.loopback_counts, "{key}");
-        let explicit = format!("[limits]\n{key} = 5\nloopback_counts = false");
-        assert!(!accepts(&explicit).limits.loopback_counts, "{key}");
-    }
-    assert!(accepts("[limits]\nloopback_counts = true").limits.loopback_counts);
-    assert!(!accepts("[limits]\nmessages_per_second = 5\nconnections = 9").limits.loopback_counts);
+fn a_limit_per_address_holds_for_this_machine_only_where_it_is_named() {
+    assert_eq!(Limits::default().per_address_loopback, PerAddress::default());
+    let named = accepts("[limits]\nregistrations_per_hour = 5\nconnections_per_ip = 0").limits;
+    let expected = PerAddress { registrations_per_hour: Some(5), ..PerAddress::default() };
+    assert_eq!(named.per_address_loopback, expected);
+    let expected =
+        PerAddress { registrations_per_hour: Some(5), connections: None, ..Limits::default().per_address };
+    assert_eq!(named.per_address, expected);
+    // Naming the default is naming it.
+    let named = accepts("[limits]\nmessages_per_second_per_ip = 50\nconnections = 9").limits;
+    let expected = PerAddress { messages_per_second: Some(50), ..PerAddress::default() };
+    assert_eq!((named.per_address_loopback, named.per_address), (expected, Limits::default().per_address));
+    let all = accepts("[limits]\nloopback_counts = true\nconnections_per_ip = 5").limits;
+    assert_eq!((all.per_address_loopback.connections, all.per_address.connections), (Some(5), Some(5)));
+    assert_eq!(all.per_address_loopback, all.per_address);
+    let none = accepts("[limits]\nloopback_counts = false\nconnections_per_ip = 5").limits;
+    assert_eq!(none.per_address_loopback, PerAddress::default());
+    assert_eq!(none.per_address.connections, Some(5));
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What is remembered of an address: how many connections it has, and how fast it acts.
 //!
 //! Only addresses that have a connection, or acted lately, are remembered; [`AddressBook::sweep`]
-//! forgets the others. Loopback is not in the book unless the operator says so.
+//! forgets the others. Loopback is in the book only where the operator limits it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::hub::bucket::{Bucket, Rate};
-use crate::proto::limits::Limits;
+use crate::proto::limits::PerAddress;
 use crate::proto::time::Instant;
 
 /// One address as limits see it: all of IPv4, the first 64 bits of IPv6 (one subscriber's network).
@@ -56,9 +56,9 @@ struct Record {
 
 impl AddressBook {
     /// Whether another connection may come; counts it if so.
-    pub fn admit(&mut self, now: Instant, key: AddressKey, limits: &Limits) -> bool {
+    pub fn admit(&mut self, now: Instant, key: AddressKey, limits: &PerAddress) -> bool {
         let record = self.records.entry(key).or_default();
-        if limits.connections_per_ip.is_some_and(|most| record.connections >= most) {
+        if limits.connections.is_some_and(|most| record.connections >= most) {
             return false;
         }
         if !record.take(now, Act::Connect, limits) {
@@ -76,12 +76,12 @@ impl AddressBook {
     }
 
     /// Takes from the bucket of this act, or says that it is empty.
-    pub fn take(&mut self, now: Instant, key: AddressKey, act: Act, limits: &Limits) -> bool {
-        self.records.entry(key).or_default().take(now, act, limits)
+    pub fn take(&mut self, now: Instant, key: AddressKey, act: Act, limits: &PerAddress) -> bool {
+        rate(act, limits).is_none() || self.records.entry(key).or_default().take(now, act, limits)
     }
 
     /// Whether the act would be allowed; nothing is taken.
-    pub fn may(&self, now: Instant, key: AddressKey, act: Act, limits: &Limits) -> bool {
+    pub fn may(&self, now: Instant, key: AddressKey, act: Act, limits: &PerAddress) -> bool {
         match (self.records.get(&key), rate(act, limits)) {
             (Some(record), Some(rate)) => record.buckets[act as usize].has_one(now, rate),
             _ => true,
@@ -111,21 +111,17 @@ impl AddressBook {
 }
 
 impl Record {
-    fn take(&mut self, now: Instant, act: Act, limits: &Limits) -> bool {
+    fn take(&mut self, now: Instant, act: Act, limits: &PerAddress) -> bool {
         rate(act, limits).is_none_or(|rate| self.buckets[act as usize].take(now, rate))
     }
 }
 
-fn rate(act: Act, limits: &Limits) -> Option<Rate> {
+fn rate(act: Act, limits: &PerAddress) -> Option<Rate> {
     match act {
-        Act::Command => {
-            limits.commands_per_second_per_ip.map(|n| Rate::new(n, 1, n.saturating_mul(BURST_SECONDS)))
-        }
-        Act::Connect => limits.connections_per_minute_per_ip.map(|n| Rate::new(n, 60, n)),
+        Act::Command => limits.commands_per_second.map(|n| Rate::new(n, 1, n.saturating_mul(BURST_SECONDS))),
+        Act::Connect => limits.connections_per_minute.map(|n| Rate::new(n, 60, n)),
         Act::FailLogin => limits.failed_logins_per_minute.map(|n| Rate::new(n, 60, n)),
-        Act::Message => {
-            limits.messages_per_second_per_ip.map(|n| Rate::new(n, 1, n.saturating_mul(BURST_SECONDS)))
-        }
+        Act::Message => limits.messages_per_second.map(|n| Rate::new(n, 1, n.saturating_mul(BURST_SECONDS))),
         Act::Register => limits.registrations_per_hour.map(|n| Rate::new(n, 3600, n)),
     }
 }
@@ -151,7 +147,7 @@ mod tests {
 
     #[test]
     fn connections_are_counted_and_forgotten() {
-        let limits = Limits { connections_per_ip: Some(2), ..Limits::default() };
+        let limits = PerAddress { connections: Some(2), ..PerAddress::default() };
         let mut book = AddressBook::default();
         let now = Instant(0);
         assert!(book.admit(now, key("192.0.2.1"), &limits));
@@ -163,5 +159,16 @@ mod tests {
         book.release(key("192.0.2.2"));
         book.sweep(Instant(600_000));
         assert_eq!(book.records.len(), 1);
+    }
+
+    #[test]
+    fn what_has_no_limit_is_not_remembered() {
+        let limits = PerAddress { registrations_per_hour: Some(1), ..PerAddress::default() };
+        let mut book = AddressBook::default();
+        let (now, key) = (Instant(0), key("127.0.0.1"));
+        assert!((0..1000).all(|_| book.take(now, key, Act::Message, &limits)));
+        assert!(book.records.is_empty());
+        assert!(book.take(now, key, Act::Register, &limits));
+        assert!(!book.take(now, key, Act::Register, &limits));
     }
 }

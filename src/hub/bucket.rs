@@ -23,8 +23,9 @@ impl Rate {
     }
 }
 
-/// One bucket; its [`Rate`] is given at each use, so that a changed configuration counts at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// One bucket; its [`Rate`] is given at each use, so that a changed configuration counts at once. Of
+/// two with the same rate, the emptier one is greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bucket {
     full_at_us: u64,
 }

@@ -8,8 +8,7 @@
 //! A user that does not exist goes the same way as one that does, bcrypt included, so that neither
 //! the answer nor its time tells which names are registered.
 
-use crate::hub::address::Act;
-use crate::hub::effect::{CloseReason, Effect};
+use crate::hub::effect::Effect;
 use crate::hub::job::{
     AccountRecord, PasswordJob, SessionProof, SessionRecord, SessionRefusal, SessionTerms, StoreJob,
 };
@@ -44,7 +43,7 @@ impl Hub {
             }
             Proof::Password(password) => self.login_with_password(ask, user, password, out),
             Proof::Token(token) => {
-                self.check_failures(ask)?;
+                self.check_guess(ask, &user)?;
                 let proof = SessionProof::Token { user: user.clone(), token };
                 self.submit_session(ask, user, proof, out);
                 Ok(())
@@ -59,7 +58,7 @@ impl Hub {
         password: Secret,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        self.check_failures(ask)?;
+        self.check_guess(ask, &user)?;
         // Too long or too short is never right, but costs the same time as wrong: the lane refuses it.
         self.take_password_place(ask.conn)?;
         self.submit_store(StoreJob::Account { origin: ask.origin(), user: user.clone() }, out);
@@ -186,33 +185,7 @@ impl Hub {
         self.ready(ask.conn, out);
         let refusal = Refusal::new(Code::LoginFailed, "unknown user or wrong password");
         self.refuse(ask, refusal, out);
-        self.count_failure(ask, out);
-    }
-
-    /// Counts a wrong password; too many on one connection end it.
-    pub(super) fn count_failure(&mut self, ask: Ask, out: &mut Vec<Effect>) {
-        let limits = &self.settings.limits;
-        let session = self.sessions.get_mut(ask.conn).expect("whoever asks is connected");
-        session.login_failures = session.login_failures.saturating_add(1);
-        if let Some(key) = session.address {
-            // An empty bucket refuses the next attempt before any work is done.
-            self.addresses.take(ask.now.mono, key, Act::FailLogin, limits);
-        }
-        if session.login_failures >= LOGIN_FAILURES_MAX {
-            let refusal = Refusal::new(Code::TooFast, "too many wrong passwords; goodbye");
-            self.close(ask.conn, refusal, CloseReason::LoginFailures, out);
-        }
-    }
-
-    /// Whether this address may try another password.
-    pub(super) fn check_failures(&self, ask: Ask) -> Result<(), Refusal> {
-        let limits = &self.settings.limits;
-        let tired = |key| !self.addresses.may(ask.now.mono, key, Act::FailLogin, limits);
-        if self.session(ask.conn).address.is_some_and(tired) {
-            let text = "too many wrong passwords from your address; wait a minute";
-            return Err(Refusal::new(Code::TooFast, text));
-        }
-        Ok(())
+        self.count_guess(ask, user, out);
     }
 
     pub(super) fn check_private(&self, conn: ConnId) -> Result<(), Refusal> {
@@ -227,6 +200,3 @@ impl Hub {
 fn account_banned() -> Refusal {
     Refusal::new(Code::Banned, "the operator has closed this account")
 }
-
-/// Wrong passwords on one connection.
-const LOGIN_FAILURES_MAX: u8 = 5;

@@ -110,10 +110,8 @@ impl Hub {
     }
 
     fn count_wrong_key(&mut self, ask: Ask) {
-        if let Some(key) = self.session(ask.conn).address {
-            // An empty bucket refuses the next attempt.
-            self.addresses.take(ask.now.mono, key, Act::FailLogin, &self.settings.limits);
-        }
+        // An empty bucket refuses the next attempt.
+        self.take_of_address(ask, Act::FailLogin);
     }
 
     /// Whether the membership of an account still stands: the room exists, and no ban came since.

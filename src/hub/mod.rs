@@ -12,7 +12,8 @@
 //!
 //! One file a feature: `dispatch` hands commands out, `naming`, `login` and `register` name people,
 //! `membership` lets them in and out of rooms, `talk` carries room messages, `letters` private ones,
-//! `moderation` runs rooms, `presence` shows who is there, `history` reads logs, `pace` slows the hasty.
+//! `moderation` runs rooms, `presence` shows who is there, `history` reads logs, `pace` slows the hasty, `guessing`
+//! those who guess passwords.
 
 pub mod address;
 mod blocks;
@@ -22,6 +23,7 @@ mod check;
 pub mod directory;
 mod dispatch;
 pub mod effect;
+mod guessing;
 mod history;
 pub mod job;
 mod leaving;
@@ -52,6 +54,7 @@ use std::time::Duration;
 use crate::hub::address::{AddressBook, AddressKey};
 use crate::hub::directory::Directory;
 use crate::hub::effect::{CloseReason, Effect, Except, LogLine};
+use crate::hub::guessing::Guesses;
 use crate::hub::job::{Change, Kept, StoreJob};
 use crate::hub::pace::Admitted;
 use crate::hub::room::{Room, Rooms};
@@ -96,6 +99,7 @@ pub struct Hub {
     rooms: Rooms,
     directory: Directory,
     addresses: AddressBook,
+    guesses: Guesses,
     /// Who blocks the holder of a name: only users that are connected, so that sending costs nothing
     /// where nobody blocks.
     blockers: BTreeMap<Arc<str>, Vec<UserId>>,
@@ -130,6 +134,7 @@ impl Hub {
             rooms: Rooms::kept(kept.rooms, kept.next_room),
             directory: Directory::new(kept.accounts),
             addresses: AddressBook::default(),
+            guesses: Guesses::default(),
             blockers: BTreeMap::new(),
             hashing: BTreeMap::new(),
             backlog: VecDeque::new(),
@@ -149,10 +154,13 @@ impl Hub {
         if limits.connections.is_some_and(|most| self.sessions.len() >= most as usize) {
             return Err(CloseReason::Full);
         }
-        let counts = !peer.loopback || limits.loopback_counts;
-        let address = counts.then(|| AddressKey::new(peer.address));
-        if address.is_some_and(|key| !self.addresses.admit(now.mono, key, limits)) {
-            return Err(CloseReason::Full);
+        let mut address = None;
+        if let Some(limits) = limits.of_address(peer.loopback) {
+            let key = AddressKey::new(peer.address);
+            if !self.addresses.admit(now.mono, key, limits) {
+                return Err(CloseReason::Full);
+            }
+            address = Some(key);
         }
         self.sessions.insert(Session::new(conn, address, peer.loopback));
         Ok(())
@@ -260,6 +268,7 @@ impl Hub {
         if self.next_sweep <= now.mono {
             self.next_sweep = now.mono + SWEEP_EVERY;
             self.addresses.sweep(now.mono);
+            self.guesses.sweep(now.mono);
             self.drop_deserted_rooms(now, out);
         }
         if self.next_maintenance <= now.mono {

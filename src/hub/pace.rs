@@ -73,7 +73,7 @@ impl Hub {
             }
         };
         let passes = rate.is_none_or(|rate| bucket.take(now, rate))
-            && session.address.is_none_or(|key| self.addresses.take(now, key, act, limits));
+            && session.limited(limits).is_none_or(|(key, limits)| self.addresses.take(now, key, act, limits));
         if passes {
             return Ok(Admitted::Yes);
         }
@@ -90,6 +90,13 @@ impl Hub {
         self.slowed.push(Reverse((now + HELD_FOR, ask.conn)));
         out.push(Effect::Pause(ask.conn));
         Err(Refusal::new(Code::TooFast, "slow down; this was not taken, and the next is read in a second"))
+    }
+
+    /// Takes from the bucket of the asker's address, or says that it is empty.
+    pub(super) fn take_of_address(&mut self, ask: Ask, act: Act) -> bool {
+        let session = self.sessions.get(ask.conn).expect("whoever asks is connected");
+        let limited = session.limited(&self.settings.limits);
+        limited.is_none_or(|(key, limits)| self.addresses.take(ask.now.mono, key, act, limits))
     }
 
     /// Those whose second is over may go on.
@@ -143,11 +150,12 @@ impl Hub {
     }
 
     /// Takes a place in the password lane's queue for this connection: refused when none is left, and
-    /// no address may have more than a share of them.
+    /// no address may have more than a share of them. This machine may: a proxy on it speaks for many.
     pub(super) fn take_password_place(&mut self, conn: ConnId) -> Result<(), Refusal> {
         let busy = || Refusal::new(Code::Busy, "too many people are logging in; try again in a moment");
         let share = (self.settings.password_jobs_max / ADDRESS_SHARE).max(1);
-        let address = self.session(conn).address;
+        let session = self.session(conn);
+        let address = session.address.filter(|_| !session.loopback);
         if self.password_credit == 0 {
             return Err(busy());
         }

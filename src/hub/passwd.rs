@@ -56,9 +56,9 @@ impl Hub {
     ) -> Result<(), Refusal> {
         let me = self.session(ask.conn).user.ok_or_else(no_name)?;
         check_password(&new)?;
-        self.check_failures(ask)?;
-        self.take_password_place(ask.conn)?;
         let user = self.user(me).name.clone();
+        self.check_guess(ask, &user)?;
+        self.take_password_place(ask.conn)?;
         self.submit_store(StoreJob::Account { origin: ask.origin(), user }, out);
         let stage = PasswdStage::Account { old, new };
         self.wait(ask.conn, Waiting::Passwd { re: ask.re, stage }, out);
@@ -93,7 +93,9 @@ impl Hub {
         if !matches {
             self.ready(ask.conn, out);
             self.refuse(ask, Refusal::new(Code::LoginFailed, "the old password is wrong"), out);
-            return self.count_failure(ask, out);
+            let me = self.session(ask.conn).user.expect("only accounts change passwords");
+            let user = self.user(me).name.clone();
+            return self.count_guess(ask, &user, out);
         }
         if let Err(refusal) = self.take_password_place(ask.conn) {
             self.ready(ask.conn, out);

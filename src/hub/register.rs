@@ -68,9 +68,7 @@ impl Hub {
                 "an invitation is needed: /register NAME PASSWORD INVITE",
             ));
         }
-        if let Some(key) = self.session(ask.conn).address
-            && !self.addresses.take(ask.now.mono, key, Act::Register, &self.settings.limits)
-        {
+        if !self.take_of_address(ask, Act::Register) {
             return Err(Refusal::new(
                 Code::TooFast,
                 "too many accounts were made from your address; wait an hour",

@@ -21,6 +21,7 @@ use crate::hub::prompt::Prompting;
 use crate::hub::register::RegisterStage;
 use crate::proto::event::Part;
 use crate::proto::id::{ConnId, RequestId, RoomId, Seq, UserId};
+use crate::proto::limits::{Limits, PerAddress};
 use crate::proto::name::UserName;
 use crate::proto::secret::Secret;
 use crate::proto::time::Instant;
@@ -36,7 +37,7 @@ pub struct Peer {
 #[derive(Debug)]
 pub struct Session {
     pub id: ConnId,
-    /// `None`: limits per address do not count here.
+    /// `None`: no limit per address held when it came.
     pub address: Option<AddressKey>,
     pub loopback: bool,
     /// The line is TLS.
@@ -200,6 +201,11 @@ impl Session {
     /// Passwords may travel: nobody on the way can read them.
     pub fn is_private(&self) -> bool {
         self.encrypted || self.loopback
+    }
+
+    /// The address that this connection counts for, with what it may do.
+    pub fn limited<'a>(&self, limits: &'a Limits) -> Option<(AddressKey, &'a PerAddress)> {
+        Some((self.address?, limits.of_address(self.loopback)?))
     }
 
     pub fn is_ready(&self) -> bool {

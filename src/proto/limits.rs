@@ -51,25 +51,18 @@ pub const ROOMS_MAX: usize = 100_000;
 /// What an operator may choose; `None` is no limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once, all together and from one address (a /64 of IPv6 is one address).
+    /// Connections at once, all together.
     pub connections: Option<u32>,
-    pub connections_per_ip: Option<u32>,
-    /// New connections a minute from one address.
-    pub connections_per_minute_per_ip: Option<u32>,
+    /// What one address may do that is not this machine.
+    pub per_address: PerAddress,
+    /// What this machine may do: only what the operator asked for, as netcat on the same machine is
+    /// not a crowd.
+    pub per_address_loopback: PerAddress,
     /// Messages (`say`, `msg`, `me`) of one connection: rate and burst.
     pub messages_per_second: Option<u32>,
     pub message_burst: u32,
-    /// The same for all connections of one address together; the burst is five seconds' worth.
-    pub messages_per_second_per_ip: Option<u32>,
     /// All other commands of one connection; the burst is five seconds' worth.
     pub commands_per_second: Option<u32>,
-    pub commands_per_second_per_ip: Option<u32>,
-    /// Accounts registered from one address.
-    pub registrations_per_hour: Option<u32>,
-    /// Wrong passwords from one address.
-    pub failed_logins_per_minute: Option<u32>,
-    /// Limits per address count on loopback as well; set when the file names one of them.
-    pub loopback_counts: bool,
     /// Bytes of a line in text mode and in JSON lines, without its end.
     pub line_bytes: usize,
     pub json_bytes: usize,
@@ -84,20 +77,46 @@ pub struct Limits {
     pub idle_timeout: Option<Duration>,
 }
 
+/// What all connections of one address may do together; a /64 of IPv6 is one address. The default is
+/// no limit at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PerAddress {
+    /// Connections at once, and new ones in a minute.
+    pub connections: Option<u32>,
+    pub connections_per_minute: Option<u32>,
+    /// Messages, and all other commands; the burst is five seconds' worth.
+    pub messages_per_second: Option<u32>,
+    pub commands_per_second: Option<u32>,
+    /// Accounts registered.
+    pub registrations_per_hour: Option<u32>,
+    /// Wrong passwords.
+    pub failed_logins_per_minute: Option<u32>,
+}
+
+impl Limits {
+    /// What holds for the address of a connection; `None`: nothing does.
+    pub fn of_address(&self, loopback: bool) -> Option<&PerAddress> {
+        let limits = if loopback { &self.per_address_loopback } else { &self.per_address };
+        (*limits != PerAddress::default()).then_some(limits)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: None,
-            connections_per_ip: Some(64),
-            connections_per_minute_per_ip: Some(120),
+            per_address: PerAddress {
+                connections: Some(64),
+                connections_per_minute: Some(120),
+                messages_per_second: Some(50),
+                commands_per_second: Some(200),
+                registrations_per_hour: Some(10),
+                failed_logins_per_minute: Some(10),
+            },
+            per_address_loopback: PerAddress::default(),
             messages_per_second: Some(10),
             message_burst: 60,
-            messages_per_second_per_ip: Some(50),
             commands_per_second: Some(50),
-            commands_per_second_per_ip: Some(200),
-            registrations_per_hour: Some(10),
-            failed_logins_per_minute: Some(10),
-            loopback_counts: false,
             line_bytes: 4096,
             json_bytes: 65_536,
             send_queue_soft: 256 * 1024,
@@ -112,3 +131,19 @@ impl Default for Limits {
 const _: () = assert!(PASSWORD_BYTES_MIN < PASSWORD_BYTES_MAX);
 const _: () = assert!(HISTORY_PAGE_DEFAULT <= HISTORY_PAGE_MAX && HISTORY_PAGE_MAX <= HISTORY_STREAM_MAX);
 const _: () = assert!(LIST_PAGE_DEFAULT <= LIST_PAGE_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_only_the_limits_that_were_asked_for() {
+        let mut limits = Limits::default();
+        assert_eq!(limits.of_address(true), None);
+        assert_eq!(limits.of_address(false), Some(&limits.per_address));
+        limits.per_address_loopback.connections = Some(2);
+        assert_eq!(limits.of_address(true), Some(&limits.per_address_loopback));
+        limits.per_address = PerAddress::default();
+        assert_eq!(limits.of_address(false), None);
+    }
+}
