@@ -56,7 +56,7 @@ pub struct Room {
     topic: Option<Arc<str>>,
     access: Access,
     key_hash: Option<[u8; 32]>,
-    operators: Vec<AccountId>,
+    pub operators: Vec<AccountId>,
     pub bans: BTreeMap<Arc<str>, UserName>,
     pub log: Vec<Entry>,
 }
@@ -214,8 +214,12 @@ impl Model {
     ) -> Outcome {
         if !self.rooms.contains_key(&id) {
             let NewRoom { name, creator, at: _ } = create.ok_or("no such room")?;
-            if self.rooms.values().any(|room| room.name == *name) {
-                return Err("the name has a room");
+            let holder = self.rooms.iter().find(|(_, room)| room.name == *name);
+            match holder.map(|(&id, room)| (id, room.creator)) {
+                Some((_, Some(_))) => return Err("the name has a room"),
+                // A guest's, which could not be dropped when it emptied.
+                Some((left_over, None)) => self.change(&Change::DropRoom { room: left_over })?,
+                None => {}
             }
             self.next_room = self.next_room.max(id.0 + 1);
             self.rooms.insert(id, Room::new(name.clone(), *creator));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::facts::Key;
 use crate::link::{Ask, Dialect, Link};
-use crate::plan::LINE_BYTES;
+use crate::plan::{LINE_BYTES, Plan};
 use crate::random::Random;
 use crate::world::World;
 
@@ -20,9 +20,9 @@ pub struct Person {
 }
 
 impl Person {
-    pub fn new(index: usize, random: &mut Random) -> Person {
+    pub fn new(index: usize, plan: &Plan, random: &mut Random) -> Person {
         // Some accounts are used by two people at once.
-        let account = random.per_mille(700).then(|| ACCOUNTS[index % ACCOUNTS.len()]);
+        let account = random.per_mille(plan.registered_per_mille).then(|| ACCOUNTS[index % plan.accounts]);
         let dialect = if random.per_mille(700) { Dialect::Json } else { Dialect::Text };
         Person { account, dialect, link: None, stalled_until: 0, repeat: Vec::new() }
     }
@@ -30,6 +30,13 @@ impl Person {
     /// The connection ended; what was not answered may be asked again.
     pub fn lost(&mut self, link: Link, world: &mut World) {
         world.facts.ended(link.index);
+        let user = self.account.unwrap_or(link.me());
+        // Which joins of a text client were answered is not known; its rooms are few.
+        let asked: Vec<&str> = match link.dialect {
+            Dialect::Text => ROOMS.to_vec(),
+            Dialect::Json => link.asked.open.values().filter_map(Ask::joined).collect(),
+        };
+        world.facts.joins_lost.extend(asked.into_iter().map(|room| (user.to_string(), room.to_string())));
         for ask in link.asked.open.values() {
             if let Ask::Say { number, .. } = ask
                 && let Some(Key { user, room }) = &world.facts.sent[*number as usize].key
@@ -81,6 +88,7 @@ impl Person {
                 &format!("/nick {name}"),
             );
         };
+        link.did.logins += 1;
         let new = !world.facts.registered.contains(account) && random.per_mille(600) && !world.calm;
         let wrong = !new && random.per_mille(50) && !world.calm;
         let password = if wrong { "a-wrong-one".to_string() } else { password(account) };
@@ -109,7 +117,8 @@ impl Person {
         let user_fields = json!({"room": room, "user": user});
         let other = Ask::Other;
         let random = &mut world.random;
-        match random.below(100) {
+        let quiet = world.plan.unruly && random.per_mille(500);
+        match random.between(if quiet { 40 } else { 0 }, 99) {
             0..40 => {
                 let keyed =
                     link.dialect == Dialect::Json && self.account == Some(me) && random.per_mille(700);
@@ -125,7 +134,14 @@ impl Person {
             }
             50..62 => {
                 let room = *random.pick(&ROOMS);
-                ask(world, link, Ask::Join, "join", json!({"room": room}), &format!("/join #{room}"));
+                ask(
+                    world,
+                    link,
+                    Ask::Join { room: room.to_string() },
+                    "join",
+                    json!({"room": room}),
+                    &format!("/join #{room}"),
+                );
             }
             62..66 => ask(world, link, Ask::Leave, "leave", json!({"room": room}), &format!("/leave {room}")),
             66..70 => {
@@ -163,7 +179,10 @@ impl Person {
             87..88 => ask(world, link, Ask::Ban { room }, "unban", user_fields, &format!("/unban {user}")),
             88..89 => ask(world, link, other, "invite", user_fields, &format!("/invite {user}")),
             89..91 => ask(world, link, other, "op", user_fields, &format!("/op {user}")),
-            91..92 => ask(world, link, other, "deop", user_fields, &format!("/deop {user}")),
+            91..92 => {
+                world.facts.deop_ever.insert(user.to_string());
+                ask(world, link, other, "deop", user_fields, &format!("/deop {user}"));
+            }
             92..94 => {
                 let blocked = random.per_mille(600);
                 let name = if blocked { "block" } else { "unblock" };
