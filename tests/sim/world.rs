@@ -165,7 +165,11 @@ impl World {
 
     /// Nothing is under way anywhere.
     pub fn is_quiet(&self) -> bool {
-        self.replies.is_empty() && self.lanes.is_idle() && self.net.is_quiet() && !self.engine.has_work() && self.engine.is_settled()
+        self.replies.is_empty()
+            && self.lanes.is_idle()
+            && self.net.is_quiet()
+            && !self.engine.has_work()
+            && self.engine.is_settled()
     }
 
     /// The process dies at once, and another one starts on what was committed.
