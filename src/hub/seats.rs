@@ -1,6 +1,5 @@
 //! Who hears a room: seats of sessions among its listeners, and the end of a membership.
 
-
 use crate::hub::Hub;
 use crate::hub::effect::{Effect, Except};
 use crate::hub::job::{Change, StoreJob};

@@ -214,8 +214,12 @@ impl Model {
     ) -> Outcome {
         if !self.rooms.contains_key(&id) {
             let NewRoom { name, creator, at: _ } = create.ok_or("no such room")?;
-            if self.rooms.values().any(|room| room.name == *name) {
-                return Err("the name has a room");
+            let holder = self.rooms.iter().find(|(_, room)| room.name == *name);
+            match holder.map(|(&id, room)| (id, room.creator)) {
+                Some((_, Some(_))) => return Err("the name has a room"),
+                // A guest's, which could not be dropped when it emptied.
+                Some((left_over, None)) => self.change(&Change::DropRoom { room: left_over })?,
+                None => {}
             }
             self.next_room = self.next_room.max(id.0 + 1);
             self.rooms.insert(id, Room::new(name.clone(), *creator));
@@ -417,9 +421,8 @@ pub fn number(text: &str) -> Option<u64> {
 /// The reply to a job that could not be done.
 pub fn failed(job: &StoreJob, failure: StoreFailure) -> StoreReply {
     let job = match job {
-        StoreJob::Append { origin, .. } | StoreJob::Post { origin, .. } => {
-            FailedJob::Append { origin: *origin }
-        }
+        StoreJob::Post { origin, to, .. } => FailedJob::Post { origin: *origin, to: *to },
+        StoreJob::Append { origin, .. } => FailedJob::Append { origin: *origin },
         StoreJob::Change { origin, change } => FailedJob::Change { origin: *origin, change: change.clone() },
         StoreJob::Join { origin, room, .. } => FailedJob::Join { origin: *origin, room: *room },
         StoreJob::Letters { account, .. } => FailedJob::Letters { account: *account },
