@@ -3,18 +3,34 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use sottovoce::proto::limits::*;
 use sottovoce::proto::refusal::Code;
 
+use crate::harness::pattern;
 use crate::harness::server::Server;
 use crate::harness::wire::{Heard, Wire};
 
 const PAGE: &str = include_str!("../../docs/protocol.md");
 
 #[test]
-fn every_example_happens_as_it_is_written() {
+fn every_json_example_happens_as_it_is_written() {
+    play("```transcript", |expected, found| {
+        let parse =
+            |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        fits(&parse(expected), &parse(found))
+    });
+}
+
+#[test]
+fn every_text_example_happens_as_it_is_written() {
+    play("```text-transcript", pattern::matches);
+}
+
+/// Plays the examples that begin with `fence` on one server, in their order.
+fn play(fence: &'static str, fits: impl Fn(&str, &str) -> bool) {
     let server = Server::start();
     let mut people: BTreeMap<&str, Wire> = BTreeMap::new();
-    for (number, line) in examples() {
+    for (number, line) in examples(fence) {
         let (who, sends, text) = match (line.split_once("> "), line.split_once("< ")) {
             (Some((who, text)), _) if !who.contains('<') => (who, true, text),
             (_, Some((who, text))) => (who, false, text),
@@ -26,34 +42,60 @@ fn every_example_happens_as_it_is_written() {
             continue;
         }
         let Heard::Line(found) = wire.hear() else { panic!("docs/protocol.md:{number}: nothing came") };
-        let parse =
-            |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        assert!(fits(&parse(text), &parse(&found)), "docs/protocol.md:{number}: it is\n{who}< {found}");
+        assert!(fits(text, &found), "docs/protocol.md:{number}: it is\n{who}< {found}");
     }
     assert!(people.len() > 1, "there are examples");
 }
 
 #[test]
-fn every_command_has_an_example_and_every_code_a_line() {
+fn the_limits_on_the_page_are_those_in_force() {
+    let limits = Limits::default();
+    let (messages, burst) = (limits.messages_per_second.unwrap_or(0), limits.message_burst);
+    let commands = limits.commands_per_second.unwrap_or(0);
+    let (soft, hard) = (limits.send_queue_soft / 1024, limits.send_queue_hard / 1024 / 1024);
+    let (login, idle) = (limits.login_timeout.unwrap_or_default(), limits.idle_timeout.unwrap_or_default());
+    for text in [
+        format!("{messages} a second and {burst} at once; {commands} a second and {} at once", commands * 5),
+        format!("{soft} KiB, then its own requests wait; {hard} MiB, then it is closed"),
+        format!("{} s; {} min", login.as_secs(), idle.as_secs() / 60),
+        format!("| {USER_NAME_CHARS_MAX}, {ROOM_NAME_CHARS_MAX} characters"),
+        format!("| {PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes"),
+        format!("| {TOPIC_BYTES_MAX}; {STATUS_BYTES_MAX}; {REASON_BYTES_MAX} bytes"),
+        format!("| {SAY_KEY_BYTES_MAX}; {ROOM_KEY_BYTES_MAX} bytes"),
+        format!("{HISTORY_PAGE_DEFAULT} unless given, at most {HISTORY_PAGE_MAX} and 1 MiB"),
+        format!("| {ROOMS_PER_USER_MAX}, {SESSIONS_PER_USER_MAX} |"),
+    ] {
+        assert!(PAGE.contains(&text), "docs/protocol.md does not say: {text}");
+    }
+}
+
+#[test]
+fn every_command_has_an_example_and_a_row_and_every_code_a_line() {
     for code in Code::ALL {
         assert!(PAGE.contains(&format!("\n| `{code}` ")), "the code {code} is not explained");
     }
     let server = Server::start();
     let mut json = server.json();
     let help = json.ok(json!({"cmd": "help"}));
-    let commands = help["commands"].as_array().expect("a list").iter();
-    let names = commands.filter_map(|command| command["cmd"].as_str());
-    for name in names.chain(["hello", "say", "ping"]) {
+    let commands = help["commands"].as_array().expect("a list");
+    let of = |command: &Value, field: &str| command[field].as_str().expect("a text").to_owned();
+    let names = commands.iter().map(|command| of(command, "cmd"));
+    for name in names.chain(["hello", "say", "ping"].map(String::from)) {
         assert!(PAGE.contains(&format!("\"cmd\":\"{name}\"")), "{name} has no example");
+    }
+    for command in commands {
+        let typed = format!("/{} {}", of(command, "cmd"), of(command, "arguments"));
+        let row = format!("`{}`", typed.trim_end().replace('|', "\\|"));
+        assert!(PAGE.contains(&row), "{row} is not in the table of text mode");
     }
 }
 
-/// The lines of all examples, with their numbers on the page.
-fn examples() -> impl Iterator<Item = (usize, &'static str)> {
+/// The lines of all examples that begin with `fence`, with their numbers on the page.
+fn examples(fence: &'static str) -> impl Iterator<Item = (usize, &'static str)> {
     let mut within = false;
     PAGE.lines().enumerate().filter_map(move |(number, line)| {
         match line {
-            "```transcript" => within = true,
+            _ if line == fence => within = true,
             "```" => within = false,
             _ if within => return Some((number + 1, line)),
             _ => {}
