@@ -54,7 +54,7 @@ fn everything_settles_whatever_happened() {
                         break;
                     }
                     try_seed(seed);
-                    if seed % 10_000 == 0 {
+                    if seed.is_multiple_of(10_000) {
                         println!("{seed} seeds");
                     }
                 }

@@ -266,7 +266,7 @@ fn say(world: &mut World, link: &mut Link, room: &str, number: u64) {
     if world.facts.sent[number as usize].key.is_some() {
         fields["key"] = format!("key-{number}").into();
     }
-    let line = if number % 7 == 0 { format!("/me {text}") } else { text };
+    let line = if number.is_multiple_of(7) { format!("/me {text}") } else { text };
     ask(world, link, Ask::Say { number, room: room.to_string() }, "say", fields, &line);
 }
 

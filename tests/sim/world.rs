@@ -69,7 +69,7 @@ impl World {
 
     /// The text of a message: its number, and something to search for.
     pub fn text(&mut self, number: u64) -> String {
-        let long = self.plan.long_texts && number % 5 == 0;
+        let long = self.plan.long_texts && number.is_multiple_of(5);
         format!(
             "m{number} hello{}",
             if long { " and so on".repeat(number as usize % 100) } else { String::new() }
