@@ -7,7 +7,7 @@ use sottovoce::tui::terminal::Screen;
 use crate::harness::home::Home;
 use crate::harness::process::Process;
 use crate::harness::server::{Server, ready};
-use crate::terminal::{Terminal, sotto};
+use crate::terminal::{Terminal, command_line, sotto};
 
 const SIZE: (u16, u16) = (100, 20);
 
@@ -18,6 +18,34 @@ fn the_terminal_is_given_back_by_quit() {
     alice.shows("1 here");
     assert_eq!(alice.modes(), "alternate 1, mouse 1, cursor 1");
     alice.says("/quit good night");
+    alice.ends(0);
+}
+
+#[test]
+fn the_terminal_is_lent_to_the_shell_and_drawn_anew() {
+    let server = Server::start();
+    server.home.add_user("alice");
+    let mut shell = Command::new("sh");
+    shell.arg("-i").env("PS1", "shell: ");
+    let alice = Terminal::run(&server.home, "shell", SIZE, &shell);
+    alice.shows("shell:");
+    alice.says(&command_line(&sotto(&server, "alice")));
+    alice.shows("1 here");
+    alice.types("half a sent");
+    alice.presses(&["C-z"]);
+    alice.shows("Stopped");
+    assert_eq!(alice.modes(), "alternate 0, mouse 0, cursor 1");
+    alice.says("fg");
+    alice.shows("> half a sent");
+    alice.shows("1 here");
+    alice.presses(&["C-l"]);
+    alice.types("ence");
+    alice.shows("> half a sentence");
+    alice.shows("1 here");
+    alice.presses(&["C-c"]);
+    alice.says("/quit");
+    alice.hides("1 here");
+    alice.says("exit 0");
     alice.ends(0);
 }
 

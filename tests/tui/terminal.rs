@@ -20,23 +20,12 @@ impl Terminal {
     pub fn run(home: &Home, name: &str, size: (u16, u16), command: &Command) -> Terminal {
         let terminal = Terminal { socket: home.path(&format!("terminal-{name}")) };
         let (columns, rows) = (size.0.to_string(), size.1.to_string());
-        let mut words = vec!["env".to_owned()];
-        let (set, removed): (Vec<_>, Vec<_>) = command.get_envs().partition(|(_, value)| value.is_some());
-        words.extend(removed.iter().map(|(name, _)| format!("-u {}", name.display())));
-        words.extend(["LC_ALL=C.UTF-8".to_owned(), "TZ=UTC".to_owned()]);
-        for (name, value) in set {
-            words.push(quoted(&format!("{}={}", name.display(), value.unwrap_or_default().display())));
-        }
-        words.push(quoted(&command.get_program().display().to_string()));
-        words.extend(command.get_args().map(|word| quoted(&word.display().to_string())));
         // Afterwards the shell tells how it ended and what the terminal is like, and stays to be read.
         let process = quoted(&terminal.process_file().display().to_string());
-        let inner = quoted(&format!("echo $$ > {process}; exec {}", words.join(" ")));
+        let inner = quoted(&format!("echo $$ > {process}; exec {}", command_line(command)));
         let modes = "stty -a | tr -s ' ;' '\\n\\n' | grep -x -e icanon -e -icanon -e echo -e -echo";
         let program = format!("sh -c {inner}; echo \"{ENDED} $?:\" $({modes}); exec cat");
-        let focus = ["set-option", "-g", "focus-events", "on", ";"];
-        let session = ["new-session", "-d", "-x", &columns, "-y", &rows, &program];
-        terminal.tmux(&[&["start-server", ";"], &focus[..], &session[..]].concat());
+        terminal.tmux(&["new-session", "-d", "-x", &columns, "-y", &rows, &program]);
         terminal
     }
 
@@ -168,6 +157,20 @@ pub fn sotto(server: &Server, user: &str) -> Command {
     command.args(["--host", "127.0.0.1", "--port", &server.address.port().to_string()]);
     command.args(["--username", user, "--accept-new", "--join", "lobby"]);
     command
+}
+
+/// A command with its environment, as it is typed into a shell.
+pub fn command_line(command: &Command) -> String {
+    let mut words = vec!["env".to_owned()];
+    let (set, removed): (Vec<_>, Vec<_>) = command.get_envs().partition(|(_, value)| value.is_some());
+    words.extend(removed.iter().map(|(name, _)| format!("-u {}", name.display())));
+    words.extend(["LC_ALL=C.UTF-8".to_owned(), "TZ=UTC".to_owned()]);
+    for (name, value) in set {
+        words.push(quoted(&format!("{}={}", name.display(), value.unwrap_or_default().display())));
+    }
+    words.push(quoted(&command.get_program().display().to_string()));
+    words.extend(command.get_args().map(|word| quoted(&word.display().to_string())));
+    words.join(" ")
 }
 
 fn quoted(word: &str) -> String {
