@@ -17,8 +17,11 @@ fn the_terminal_is_given_back_by_quit() {
     let alice = Terminal::sotto(&server, "alice", SIZE);
     alice.shows("1 here");
     assert_eq!(alice.modes(), "alternate 1, mouse 1, cursor 1");
+    let mut scene = server.room_of("lobby", &["bob"]);
+    alice.says("one last word");
     alice.says("/quit good night");
     alice.ends(0);
+    scene.play("bob < [HH:MM] #lobby <alice> one last word\nbob < *** alice {quit} {good night}");
 }
 
 #[test]
