@@ -202,7 +202,7 @@ fn choose_login(
     if arguments.register {
         let password = match (given, terminal) {
             (Some(password), _) => password,
-            (None, Some(terminal)) => terminal.new_password(user)?,
+            (None, Some(terminal)) => terminal.new_password(user)?.ok_or_else(no_password)?,
             (None, None) => {
                 let text = "--register needs a password, from --password-file or SOTTO_PASSWORD";
                 return Err(Failure::Usage(text.to_owned()));
@@ -216,10 +216,8 @@ fn choose_login(
     if let Some(token) = home.token(server, user)? {
         return Ok(Login::Token { token, password: None });
     }
-    match terminal {
-        Some(terminal) => terminal.first_login(server, user),
-        None => Ok(Login::Guest),
-    }
+    // Somebody at a terminal is asked once the server is there and trusted.
+    Ok(if terminal.is_some() { Login::Unknown } else { Login::Guest })
 }
 
 /// The password that was given without asking.
@@ -256,37 +254,16 @@ impl Terminal {
         Ok(answer.trim().to_lowercase())
     }
 
-    fn first_login(&mut self, server: &Server, user: &str) -> Result<Login, Failure> {
-        eprintln!("{user} has not been on {server} from here before.");
-        loop {
-            let answer = self.line("[l]og in, [r]egister a new account, or come in as a [g]uest? ")?;
-            match answer.as_str() {
-                "l" | "log in" | "login" => {
-                    let password = self.secret(&format!("password of {user}: "))?;
-                    return password.map(Login::Password).ok_or_else(no_password);
-                }
-                "r" | "register" => {
-                    let password = self.new_password(user)?;
-                    let invite = self.secret("registration code, if the server asks for one: ")?;
-                    return Ok(Login::Register { password, invite });
-                }
-                "g" | "guest" => return Ok(Login::Guest),
-                "" => return Err(Failure::Usage("nobody logs in".to_owned())),
-                _ => {}
-            }
-        }
-    }
-
-    fn new_password(&mut self, user: &str) -> Result<Secret, Failure> {
+    fn new_password(&mut self, user: &str) -> io::Result<Option<Secret>> {
         let question =
             format!("new password of {user} ({PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} characters): ");
         loop {
-            let password = self.secret(&question)?.ok_or_else(no_password)?;
+            let Some(password) = self.secret(&question)? else { return Ok(None) };
             if !(PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.reveal().len()) {
                 continue;
             }
             if self.secret("once more: ")? == Some(password.clone()) {
-                return Ok(password);
+                return Ok(Some(password));
             }
             eprintln!("these were not the same");
         }
@@ -294,12 +271,36 @@ impl Terminal {
 }
 
 impl Person for Terminal {
+    fn login(&mut self, server: &Server, user: &str) -> io::Result<Option<Login>> {
+        eprintln!("{user} has not been on {server} from here before.");
+        loop {
+            let answer = self.line("[l]og in, [r]egister a new account, or come in as a [g]uest? ")?;
+            match answer.as_str() {
+                "l" | "log in" | "login" => {
+                    return Ok(self.secret(&format!("password of {user}: "))?.map(Login::Password));
+                }
+                "r" | "register" => {
+                    let Some(password) = self.new_password(user)? else { return Ok(None) };
+                    let invite = self.secret("registration code, if the server asks for one: ")?;
+                    return Ok(Some(Login::Register { password, invite }));
+                }
+                "g" | "guest" => return Ok(Some(Login::Guest)),
+                "" => return Ok(None),
+                _ => {}
+            }
+        }
+    }
+
     fn confirms(&mut self, text: &str) -> io::Result<bool> {
         Ok(matches!(self.line(text)?.as_str(), "y" | "yes"))
     }
 
     fn secret(&mut self, question: &str) -> io::Result<Option<Secret>> {
-        let secret = rpassword::prompt_password(question)?;
+        let secret = match rpassword::prompt_password(question) {
+            // Ctrl-D: there will be none.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            secret => secret?,
+        };
         Ok((!secret.is_empty()).then(|| Secret::new(secret)))
     }
 }

@@ -8,7 +8,8 @@ use crate::client::link::Link;
 use crate::client::plain::Ending;
 use crate::client::session::event::{Event, Lost};
 use crate::client::session::{Login, State};
-use crate::client::trust::Verdict;
+use crate::client::trust::{Server, Verdict};
+use crate::client::wire::Refused;
 use crate::proto::refusal::Code;
 use crate::proto::secret::Secret;
 
@@ -16,6 +17,9 @@ use crate::proto::secret::Secret;
 pub trait Person {
     /// Shows the text; whether the user says yes.
     fn confirms(&mut self, text: &str) -> io::Result<bool>;
+
+    /// Asks how to log in, with or without an account; `None` if not at all.
+    fn login(&mut self, server: &Server, user: &str) -> io::Result<Option<Login>>;
 
     /// Asks for a secret without showing it; `None` if the user gives none.
     fn secret(&mut self, question: &str) -> io::Result<Option<Secret>>;
@@ -40,18 +44,15 @@ pub fn arrive(
                     }
                 }
                 Event::LoginRefused(refused) => {
-                    tries -= 1;
-                    let wrong = refused.is(Code::LoginFailed) && tries > 0;
-                    let text = refused.to_string();
-                    let Some(person) = person.as_deref_mut().filter(|_| wrong) else {
-                        return Ok(Err(Ending::Refused(text)));
-                    };
-                    let user = link.session().user().to_owned();
-                    let Some(password) = person.secret(&format!("{text}\npassword of {user}: "))? else {
-                        return Ok(Err(Ending::Refused(text)));
-                    };
-                    let now = link.now();
-                    link.session_mut().log_in(now, user, Login::Password(password));
+                    let person = person.as_deref_mut().filter(|_| tries > 0);
+                    tries = tries.saturating_sub(1);
+                    match ask_again(link, person, refused)? {
+                        Some(login) => {
+                            let (now, user) = (link.now(), link.session().user().to_owned());
+                            link.session_mut().log_in(now, user, login);
+                        }
+                        None => return Ok(Err(Ending::Refused(refused.to_string()))),
+                    }
                 }
                 _ => early.push(event),
             }
@@ -60,6 +61,24 @@ pub fn arrive(
             return Ok(Ok(early));
         }
     }
+}
+
+/// Another login after a refusal that another login may help against.
+fn ask_again(
+    link: &Link,
+    person: Option<&mut (dyn Person + '_)>,
+    refused: &Refused,
+) -> io::Result<Option<Login>> {
+    let Some(person) = person else { return Ok(None) };
+    let user = link.session().user();
+    if refused.is(Code::NoName) {
+        return person.login(&link.target().server, user);
+    }
+    if !refused.is(Code::LoginFailed) {
+        return Ok(None);
+    }
+    let password = person.secret(&format!("{refused}\npassword of {user}: "))?;
+    Ok(password.map(Login::Password))
 }
 
 /// The server is not trusted: the user may know better, if it is new.

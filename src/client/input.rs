@@ -92,7 +92,7 @@ mod tests {
         check(
             "/kick eve spam",
             Some(&room),
-            r#"{"id":1,"cmd":"kick","user":"eve","room":"lobby","why":"spam"}"#,
+            r#"{"id":1,"cmd":"kick","user":"eve","room":"lobby","text":"spam"}"#,
         );
         check("/leave tea", Some(&room), r#"{"id":1,"cmd":"leave","room":"tea"}"#);
         check("/list", None, r#"{"id":1,"cmd":"list"}"#);

@@ -225,7 +225,8 @@ const KEEP_MESSAGES: RangeInclusive<u64> = 1..=1_000_000_000_000;
 const THREADS: RangeInclusive<u32> = 1..=256;
 /// Each waiting password costs its holder a bcrypt of patience: thousands are minutes.
 const PASSWORD_JOBS: RangeInclusive<u32> = 1..=10_000;
-const STORE_JOBS: RangeInclusive<u32> = 1..=1_000_000;
+/// A quarter stays free for the work that follows from replies, so few are too few.
+const STORE_JOBS: RangeInclusive<u32> = 16..=1_000_000;
 /// A file smaller than this would be rotated every few lines.
 const ROTATE_BYTES: RangeInclusive<u64> = KIB..=TIB;
 const KEEP_FILES: RangeInclusive<u32> = 1..=1_000;

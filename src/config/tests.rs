@@ -138,7 +138,7 @@ fn every_number_and_size_and_time_is_checked_at_its_bounds() {
         ("history", "keep_days", "1", "36525", true),
         ("workers", "threads", "1", "256", true),
         ("workers", "password_jobs", "1", "10000", false),
-        ("workers", "store_jobs", "1", "1000000", false),
+        ("workers", "store_jobs", "16", "1000000", false),
         ("log", "rotate_bytes", "1024", "1099511627776", true),
         ("log", "keep_files", "1", "1000", true),
     ];

@@ -33,6 +33,10 @@ pub struct Conn {
     pub inbox: Vec<u8>,
     pub outbox: Outbox,
     pub flags: Flags,
+    /// Bytes since the last request: of a line that was begun, or is too long.
+    pub without_end: usize,
+    /// When the timer entry that counts fires; others are left over.
+    pub timer_at: Instant,
     /// When it was accepted; after the handshake, when that was done.
     pub since: Instant,
     /// When something last came, or closing began.
@@ -71,6 +75,8 @@ pub struct Flags {
     pub greeted: bool,
     /// The first line may show that this is no chat client.
     pub first_line: bool,
+    /// The peer was told that its last line has no end.
+    pub told_of_half: bool,
     /// We said that we will send no more.
     pub shut: bool,
     /// It ends at the end of this turn, whatever waits.
@@ -88,6 +94,8 @@ impl Conn {
             inbox: Vec::new(),
             outbox: Outbox::default(),
             flags,
+            without_end: 0,
+            timer_at: now,
             since: now,
             last_seen: now,
         }
@@ -103,6 +111,11 @@ impl Conn {
 
     pub fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closing)
+    }
+
+    /// It is not known yet what is spoken.
+    pub fn is_sniffing(&self) -> bool {
+        matches!(self.phase, Phase::Sniffing)
     }
 
     /// A line was begun and not ended.

@@ -1,7 +1,7 @@
 //! TLS on one connection, without buffers of its own.
 //!
 //! rustls' unbuffered connection works in the reactor's scratch. What must be kept between turns is
-//! little: bytes of a record that has not come whole ([`Tls::partial`]), and bytes of a record that
+//! little: bytes of a record that has not come whole (`partial`), and bytes of a record that
 //! was made and not sent whole ([`Tls::unsent`]). Plaintext waits in the outbox until it can be sent.
 //!
 //! RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2).
@@ -16,7 +16,7 @@ use rustls::unbuffered::{
 
 pub struct Tls {
     session: UnbufferedServerConnection,
-    /// Invariant: less than one record; empty between records.
+    /// Invariant: at most [`PARTIAL_BYTES_MAX`]; empty between records and handshake messages.
     partial: Vec<u8>,
     /// Ciphertext that was made and is not sent yet.
     unsent: Vec<u8>,
@@ -81,17 +81,23 @@ impl Tls {
             if matches!(outcome, Ok(Fed { closed: false })) {
                 self.partial = input[used..].to_vec();
             }
-            return outcome;
+            return outcome.and_then(|fed| self.check_partial(fed));
         }
         let mut kept = std::mem::take(&mut self.partial);
         kept.extend_from_slice(input);
         let (used, outcome) = self.process(&mut kept, plaintext);
         if matches!(outcome, Ok(Fed { closed: false })) && used < kept.len() {
             kept.drain(..used);
-            kept.shrink_to_fit();
             self.partial = kept;
         }
-        outcome
+        outcome.and_then(|fed| self.check_partial(fed))
+    }
+
+    fn check_partial(&mut self, fed: Fed) -> Result<Fed, TlsFailure> {
+        if self.partial.len() > PARTIAL_BYTES_MAX {
+            return Err(TlsFailure::Broken("a message in too many pieces".into()));
+        }
+        Ok(fed)
     }
 
     /// Returns how many bytes are done with.
@@ -105,7 +111,7 @@ impl Tls {
                 Step::Wait => return (start, Ok(Fed { closed: false })),
                 Step::PeerClosed => return (start, Ok(Fed { closed: true })),
                 Step::Failed(failure) => {
-                    self.encode_alert();
+                    self.encode_alert(&mut bytes[start..]);
                     self.phase = Phase::Closed;
                     return (start, Err(failure));
                 }
@@ -162,17 +168,27 @@ impl Tls {
     pub fn encrypt(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<usize, TlsFailure> {
         assert!(self.is_ready(), "nothing is sent before the handshake is done");
         let plaintext = &plaintext[..plaintext.len().min(PLAINTEXT_PER_CALL)];
+        // Bytes that are kept belong to every call: rustls remembers how much of them it has seen.
         loop {
-            match self.session.process_tls_records(&mut []).state.map_err(broken)? {
+            let UnbufferedStatus { discard, state, .. } = self.session.process_tls_records(&mut self.partial);
+            let done = match state.map_err(broken)? {
                 ConnectionState::WriteTraffic(mut traffic) => {
                     append(out, |room| traffic.encrypt(plaintext, room).map_err(encrypt_needs))?;
-                    return Ok(plaintext.len());
+                    true
                 }
                 ConnectionState::EncodeTlsData(mut data) => {
                     append(out, |room| data.encode(room).map_err(encode_needs))?;
+                    false
                 }
-                ConnectionState::TransmitTlsData(data) => data.done(),
+                ConnectionState::TransmitTlsData(data) => {
+                    data.done();
+                    false
+                }
                 _ => return Err(TlsFailure::Broken("the connection cannot send".into())),
+            };
+            self.partial.drain(..discard);
+            if done {
+                return Ok(plaintext.len());
             }
         }
     }
@@ -183,17 +199,16 @@ impl Tls {
             return;
         }
         self.phase = Phase::Closed;
-        let state = self.session.process_tls_records(&mut []).state;
+        let state = self.session.process_tls_records(&mut self.partial).state;
         if let Ok(ConnectionState::WriteTraffic(mut traffic)) = state {
             // Nothing is lost if it fails: the connection ends either way.
             let _ = append(&mut self.unsent, |room| traffic.queue_close_notify(room).map_err(encrypt_needs));
         }
     }
 
-    /// After a failure rustls has an alert for the peer.
-    fn encode_alert(&mut self) {
-        if let Ok(ConnectionState::EncodeTlsData(mut data)) = self.session.process_tls_records(&mut []).state
-        {
+    /// After a failure rustls has an alert for the peer. It wants to see the same bytes again.
+    fn encode_alert(&mut self, bytes: &mut [u8]) {
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) = self.session.process_tls_records(bytes).state {
             // Nothing is lost if it fails: the connection ends either way.
             let _ = append(&mut self.unsent, |out| data.encode(out).map_err(encode_needs));
         }
@@ -269,3 +284,6 @@ fn broken(error: rustls::Error) -> TlsFailure {
 
 /// Plaintext made into records at once, so that little ciphertext is kept when the peer does not read.
 pub const PLAINTEXT_PER_CALL: usize = 16 * 1024;
+/// Two whole records: one that has not come whole, and a handshake message in pieces. A client's
+/// hello is far smaller.
+const PARTIAL_BYTES_MAX: usize = 33 * 1024;

@@ -1,7 +1,5 @@
 //! Effects of the hub, applied to connections.
 
-use std::cmp::Reverse;
-
 use crate::conn::Phase;
 use crate::conn::arena::{Area, Range};
 use crate::dialect::{Dialect, encode};
@@ -57,7 +55,16 @@ impl Engine {
     }
 
     pub(super) fn tell(&mut self, id: ConnId, event: &Event) {
+        let plaintext = self.settings.plaintext;
         let Some(conn) = self.conn_mut(id).filter(|conn| !conn.is_closing()) else { return };
+        // A client that is to begin with TLS would take our words for a broken handshake.
+        let mute = match &conn.tls {
+            Some(tls) => !tls.is_ready(),
+            None => conn.is_sniffing() && !plaintext.serves(conn.flags.loopback),
+        };
+        if mute {
+            return;
+        }
         let dialect = conn.dialect();
         let range = self.arenas.write(Area::Single, |out| encode(dialect, event, out));
         self.push(id.slot, range);
@@ -107,7 +114,7 @@ impl Engine {
         conn.last_seen = now.mono;
         conn.flags.await_drain = false;
         log::info!("{id} closed: {reason}");
-        self.timers.push(Reverse((now.mono + LINGER, id)));
+        self.set_timer(id, now.mono + LINGER);
         self.mark_dirty(id.slot);
         self.queue(id.slot);
         self.hub.gone(id, &mut self.effects);

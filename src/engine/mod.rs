@@ -7,7 +7,8 @@
 //! 3. connections that took everything are told to the hub, which may have more for them;
 //! 4. ready connections are served: read once, decode, `hub.handle`, apply the effects;
 //! 5. what was said is flushed, one write for each connection;
-//! 6. what is over is closed.
+//! 6. what is over is closed;
+//! 7. in debug builds, and in the simulation, what must always be true is checked.
 //!
 //! Whoever still has something to read goes to the back of the ready list. Not reading is the
 //! back-pressure: TCP carries it to the peer.
@@ -15,6 +16,7 @@
 //! Generic over [`Io`], so that the very same code runs on sockets and in the simulation.
 
 mod apply;
+mod check;
 mod flush;
 pub mod io;
 mod serve;
@@ -106,7 +108,7 @@ impl Engine {
         self.counters.opened += 1;
         log::info!("{id} opened from {address}");
         let deadline = self.deadline(slot, now.mono);
-        self.timers.push(Reverse((deadline, id)));
+        self.set_timer(id, deadline);
         self.queue(slot);
         Ok(slot)
     }
@@ -129,21 +131,28 @@ impl Engine {
         }
     }
 
-    /// One turn; `replies` is drained.
-    pub fn turn(&mut self, now: Now, io: &mut impl Io, replies: &mut Vec<Reply>) {
-        for reply in replies.drain(..) {
+    /// One turn. Takes replies until they produce so much that it should be sent first; the rest stays.
+    pub fn turn(&mut self, now: Now, io: &mut impl Io, replies: &mut VecDeque<Reply>) {
+        while self.arenas.produced() <= TURN_BYTES_MAX
+            && let Some(reply) = replies.pop_front()
+        {
             self.hub.reply(now, reply, &mut self.effects);
             self.apply(now, io);
         }
         self.fire_timers(now, io);
-        for conn in std::mem::take(&mut self.drained) {
-            self.hub.drained(now, conn, &mut self.effects);
-            self.apply(now, io);
+        for id in std::mem::take(&mut self.drained) {
+            // Told something more since then, it has not taken everything.
+            if self.conn_mut(id).is_some_and(|conn| !conn.flags.await_drain) {
+                self.hub.drained(now, id, &mut self.effects);
+                self.apply(now, io);
+            }
         }
         self.serve_ready(now, io);
         self.flush_dirty(now, io);
         self.close_doomed(io);
-        debug_assert!(self.ready.len() <= self.conns.len(), "a connection stands in the list once");
+        if cfg!(debug_assertions) {
+            self.check();
+        }
     }
 
     /// There is work that needs no event.
@@ -166,10 +175,11 @@ impl Engine {
 
     /// After [`Engine::shutdown`]: everything is committed and everybody has taken what was said.
     pub fn is_settled(&self) -> bool {
-        self.hub.is_settled()
+        // A password that is being hashed is of no use to anybody any more.
+        self.hub.is_stored()
             && self.drained.is_empty()
             && self.dirty.is_empty()
-            && self.conns.iter().all(|(_, conn)| conn.is_drained())
+            && self.conns.iter().all(|(_, conn)| conn.is_drained() || conn.is_shaking_hands())
     }
 
     /// Ends every connection, whatever it has not taken.
@@ -194,6 +204,11 @@ impl Engine {
         self.hub.reconfigure(hub);
     }
 
+    /// Whether connections from there may speak without TLS.
+    pub fn serves_plain(&self, address: IpAddr) -> bool {
+        self.settings.plaintext.serves(address.to_canonical().is_loopback())
+    }
+
     pub fn connections(&self) -> usize {
         self.conns.len()
     }
@@ -204,11 +219,6 @@ impl Engine {
 
     pub fn hub(&self) -> &Hub {
         &self.hub
-    }
-
-    /// Bytes that this turn has produced so far: a long turn is cut, so that what it says is sent.
-    pub fn produced(&self) -> usize {
-        self.arenas.produced()
     }
 
     fn queue(&mut self, slot: u32) {
@@ -257,5 +267,7 @@ impl Engine {
     }
 }
 
+/// A turn that has produced so much is flushed before more is done.
+const TURN_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes read at once from one connection; then it is another's turn.
 const READ_BYTES_MAX: usize = 64 * 1024;

@@ -3,8 +3,8 @@
 use crate::conn::tls::{Tls, TlsFailure};
 use crate::conn::{Conn, Phase};
 use crate::dialect::{Decoder, Dialect, Request, Rules, Sniff, foreign, sniff};
-use crate::engine::Engine;
 use crate::engine::io::{Io, Read};
+use crate::engine::{Engine, TURN_BYTES_MAX};
 use crate::hub::Handled;
 use crate::hub::effect::CloseReason;
 use crate::proto::command::Command;
@@ -37,8 +37,13 @@ impl Engine {
         let soft = self.hub.settings().limits.send_queue_soft;
         let conn = &mut self.conns[id.slot as usize];
         // Resuming, and draining below the soft limit, put it into the list again.
-        if conn.flags.paused || conn.outbox.len() > soft || self.stopping {
+        if conn.flags.paused || conn.outbox.len() > soft {
             return;
+        }
+        if self.stopping {
+            // What was read is still answered; nothing more is read.
+            let inbox = std::mem::take(&mut conn.inbox);
+            return self.take_in(id, &inbox, now, io);
         }
         if conn.has_input() {
             let inbox = std::mem::take(&mut conn.inbox);
@@ -124,18 +129,19 @@ impl Engine {
         self.hub.encrypted(id);
         self.conns[id.slot as usize].since = now.mono;
         let deadline = self.deadline(id.slot, now.mono);
-        self.timers.push(std::cmp::Reverse((deadline, id)));
+        self.set_timer(id, deadline);
     }
 
     /// Plaintext of a connection, in order. What cannot be handled now is kept.
     fn take_in(&mut self, id: ConnId, bytes: &[u8], now: Now, io: &mut impl Io) {
+        let soft = self.hub.settings().limits.send_queue_soft;
         let mut rest = bytes;
         if matches!(self.conns[id.slot as usize].phase, Phase::Sniffing) && !self.sniff(id, rest, now) {
             return;
         }
         loop {
             let Some(conn) = self.conn_mut(id) else { return };
-            if conn.flags.paused {
+            if conn.flags.paused || conn.outbox.len() > soft {
                 conn.inbox = rest.to_vec();
                 break;
             }
@@ -163,7 +169,17 @@ impl Engine {
         let Phase::Talking(decoder) = &mut conn.phase else { return bytes.len() };
         let decoded = decoder.decode(bytes, &rules);
         let consumed = decoded.consumed;
-        let Some(request) = decoded.request else { return consumed };
+        let Some(request) = decoded.request else {
+            conn.without_end += consumed;
+            if conn.without_end > WITHOUT_END_BYTES_MAX {
+                let text = "so much without the end of a line; goodbye";
+                self.tell(id, &Event::Error(Refusal::new(Code::LineTooLong, text)));
+                self.begin_close(id, CloseReason::Flood, now);
+            }
+            return consumed;
+        };
+        conn.last_seen = now.mono;
+        conn.without_end = 0;
         let first_line = std::mem::replace(&mut conn.flags.first_line, false);
         let (hub, effects) = (&mut self.hub, &mut self.effects);
         let handled = match request {
@@ -191,6 +207,7 @@ impl Engine {
         let sniffed = sniff(bytes);
         let dialect = if sniffed == Sniff::Json { Dialect::Json } else { Dialect::Text };
         conn.phase = Phase::Talking(Decoder::new(dialect));
+        self.hub.identified(id, dialect == Dialect::Json);
         let plain = conn.tls.is_none();
         if plain && sniffed != Sniff::Tls && !self.settings.plaintext.serves(conn.flags.loopback) {
             let text = "this server speaks only TLS here: ncat --ssl HOST PORT, or \
@@ -216,6 +233,11 @@ impl Engine {
 
     /// The peer sends no more. A line without an end may be half of what was meant, and is dropped.
     fn end_of_input(&mut self, id: ConnId, now: Now) {
+        let conn = &mut self.conns[id.slot as usize];
+        if conn.is_unfinished() && !std::mem::replace(&mut conn.flags.told_of_half, true) {
+            let text = "the last line has no end, and was not taken";
+            self.tell(id, &Event::Error(Refusal::new(Code::BadRequest, text)));
+        }
         // If it has to wait, the connection is paused and comes here again.
         if self.hub.end_of_input(id, &mut self.effects) == Handled::Done {
             self.begin_close(id, CloseReason::Eof, now);
@@ -257,7 +279,7 @@ fn foreign_line(command: &Command<'_>) -> Option<&'static str> {
     }
 }
 
-/// A turn that has produced so much is flushed before more is read.
-const TURN_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one line that are thrown away before its sender is: a mistaken paste is smaller.
+const WITHOUT_END_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Scratch for plaintext that is used again; more is given back.
 const READ_KEPT: usize = 128 * 1024;

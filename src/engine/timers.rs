@@ -23,7 +23,7 @@ impl Engine {
             match self.timers.peek() {
                 Some(&Reverse((at, id))) if at <= now.mono => {
                     self.timers.pop();
-                    self.fire(id, now);
+                    self.fire(id, at, now);
                     self.apply(now, io);
                 }
                 _ => break,
@@ -31,8 +31,16 @@ impl Engine {
         }
     }
 
-    fn fire(&mut self, id: ConnId, now: Now) {
-        if self.conn_mut(id).is_none() {
+    /// Sets when to look at a connection again; an entry that was made before is left over.
+    pub(super) fn set_timer(&mut self, id: ConnId, at: Instant) {
+        if let Some(conn) = self.conn_mut(id) {
+            conn.timer_at = at;
+            self.timers.push(Reverse((at, id)));
+        }
+    }
+
+    fn fire(&mut self, id: ConnId, at: Instant, now: Now) {
+        if self.conn_mut(id).is_none_or(|conn| conn.timer_at != at) {
             return;
         }
         let slot = id.slot;
@@ -43,7 +51,7 @@ impl Engine {
             return;
         }
         let next = self.deadline(slot, now.mono).max(now.mono + Duration::from_millis(1));
-        self.timers.push(Reverse((next, id)));
+        self.set_timer(id, next);
     }
 
     /// Something is due: find out what.

@@ -69,6 +69,12 @@ impl Directory {
         }
     }
 
+    /// Panics if the tables disagree, which only a bug can do.
+    pub(super) fn check(&self) {
+        assert!(self.by_id.len() == self.by_key.len(), "an account has one name");
+        assert!(self.reserved.len() == self.reserved_by.len(), "a name is reserved for nobody");
+    }
+
     pub fn is_reserved(&self, user: &UserName) -> bool {
         self.reserved.contains(user.key())
     }

@@ -47,6 +47,8 @@ pub enum CloseReason {
     LoginTimeout,
     /// Wrong passwords, too many.
     LoginFailures,
+    /// A guest's name was registered by the operator.
+    NameRegistered,
     /// Bytes that are no dialect of ours.
     NotChat,
     /// Plain where only TLS is served.
@@ -70,6 +72,7 @@ impl CloseReason {
             CloseReason::IdleTimeout => "idle-timeout",
             CloseReason::LoginFailures => "login-failures",
             CloseReason::LoginTimeout => "login-timeout",
+            CloseReason::NameRegistered => "name-registered",
             CloseReason::NotChat => "not-chat",
             CloseReason::Plaintext => "plaintext",
             CloseReason::Quit => "quit",

@@ -3,12 +3,20 @@
 use crate::hub::effect::Effect;
 use crate::hub::job::{Page, PageRange, StoreJob};
 use crate::hub::session::{Stream, Streaming, Waiting};
-use crate::hub::{Ask, Hub};
+use crate::hub::{Ask, Hub, room_is_gone};
 use crate::proto::command::{HistoryRange, Paging};
 use crate::proto::event::{Answer, Entry, Found, HistoryPage, Part};
 use crate::proto::id::{RoomId, Seq, UserId};
 use crate::proto::limits::{HISTORY_PAGE_DEFAULT, HISTORY_PAGE_MAX, HISTORY_STREAM_MAX};
 use crate::proto::refusal::{Code, Refusal};
+
+/// Which part of a log, and how it is to come.
+#[derive(Clone, Copy)]
+pub(super) struct HistoryWanted {
+    pub range: HistoryRange,
+    pub limit: Option<u32>,
+    pub paging: Paging,
+}
 
 impl Hub {
     pub(super) fn history(
@@ -16,12 +24,11 @@ impl Hub {
         ask: Ask,
         me: UserId,
         room: Option<&str>,
-        range: HistoryRange,
-        limit: Option<u32>,
-        paging: Paging,
+        wanted: HistoryWanted,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let id = self.my_room(ask.conn, me, room)?;
+        let HistoryWanted { range, limit, paging } = wanted;
         let limit = limit.unwrap_or(HISTORY_PAGE_DEFAULT);
         if limit == 0 {
             return Err(Refusal::new(Code::BadArgument, "how many messages? at least 1"));
@@ -66,13 +73,13 @@ impl Hub {
         page: Page,
         out: &mut Vec<Effect>,
     ) {
-        let answer = match self.rooms.get(id) {
-            Some(room) => {
-                let room = room.name.clone();
+        let answer = match self.is_member(me, id) {
+            true => {
+                let room = self.room(id).name.clone();
                 let messages = self.without_blocked(me, page.messages);
                 Answer::History(HistoryPage { room, messages, part: Part::WHOLE, more: page.more })
             }
-            None => Answer::Refused(Refusal::new(Code::NoSuchRoom, "the room is gone")),
+            false => Answer::Refused(room_is_gone()),
         };
         self.answer(ask, answer, out);
         self.ready(ask.conn, out);

@@ -91,7 +91,8 @@ pub enum StoreJob {
     /// reads recent history; one transaction, so what is read is exactly what was before the
     /// messages that follow.
     Join { origin: Origin, room: RoomId, create: Option<NewRoom>, member: Option<AccountId>, history: u32 },
-    /// Letters behind `after`, oldest first, at most [`LETTERS_PAGE_MAX`](crate::proto::limits::LETTERS_PAGE_MAX).
+    /// Letters behind `after`, oldest first, at most
+    /// [`LETTERS_PAGE_MAX`](crate::proto::limits::LETTERS_PAGE_MAX).
     Letters { account: AccountId, after: u64 },
     /// Letters up to this one were handed to their reader.
     LettersDelivered { account: AccountId, up_to: u64 },
@@ -242,7 +243,7 @@ pub enum StoreReply {
         text: Arc<str>,
         at: Timestamp,
     },
-    /// The letter was not kept: too many wait for this reader.
+    /// The letter was not kept: too many wait for this reader, or the account was removed.
     PostRefused {
         origin: Origin,
         to: AccountId,

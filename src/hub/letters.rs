@@ -14,7 +14,15 @@ use crate::proto::event::{Answer, Event, Letter};
 use crate::proto::id::{AccountId, ConnId, UserId};
 use crate::proto::name::UserName;
 use crate::proto::refusal::{Code, Refusal};
-use crate::proto::time::Timestamp;
+use crate::proto::time::{Instant, Timestamp};
+
+/// A private message that went out. `kept`: as a letter, for a reader who is not there.
+struct Sent {
+    to: UserName,
+    at: Timestamp,
+    text: Arc<str>,
+    kept: bool,
+}
 
 impl Hub {
     pub(super) fn msg(
@@ -31,8 +39,10 @@ impl Hub {
         let account = self.directory.find(&to);
         if let Some(id) = self.users.find(&to) {
             let reader = self.user(id);
-            // Behind letters that are still on their way, a new one has to wait its turn.
-            let at_once = account.is_none() || !reader.is_hidden() && reader.letters == Letters::None;
+            // Behind letters that are still on their way, a new one has to wait its turn. And what is
+            // for an account is not for a guest who had its name before.
+            let at_once = account.is_none()
+                || account == reader.account && !reader.is_hidden() && reader.letters == Letters::None;
             if at_once {
                 if reader.blocks.contains_key(self.user(me).name.key()) {
                     return Err(blocked(&reader.name));
@@ -60,20 +70,12 @@ impl Hub {
             let (from, to) = (from.shown().clone(), to.clone());
             out.push(Effect::Tell(session, Event::PrivateReceived { from, to, at, text: text.clone() }));
         }
-        self.show_sent(ask, me, to, at, text, false, out);
+        self.show_sent(ask, me, Sent { to, at, text, kept: false }, out);
     }
 
     /// The sender's copy: as the answer, and to the sender's other sessions.
-    fn show_sent(
-        &self,
-        ask: Ask,
-        me: UserId,
-        to: UserName,
-        at: Timestamp,
-        text: Arc<str>,
-        kept: bool,
-        out: &mut Vec<Effect>,
-    ) {
+    fn show_sent(&self, ask: Ask, me: UserId, sent: Sent, out: &mut Vec<Effect>) {
+        let Sent { to, at, text, kept } = sent;
         let from = self.user(me).name.clone();
         if to != from {
             for &session in self.user(me).sessions.iter().filter(|&&session| session != ask.conn) {
@@ -96,28 +98,37 @@ impl Hub {
         let sender = self.sessions.get(ask.conn).and_then(|session| session.user);
         if let (Some(me), Some(account)) = (sender, self.directory.get(to)) {
             let to = account.user.clone();
-            self.show_sent(ask, me, to, at, text, true, out);
+            self.show_sent(ask, me, Sent { to, at, text, kept: true }, out);
         }
         self.append_done(ask.conn, out);
         // The reader may be there: hidden, or come in the meantime.
         let reader = self.directory.get(to).and_then(|account| self.users.find(&account.user));
         if let Some(reader) = reader {
-            self.fetch_letters(reader, out);
+            self.fetch_letters(ask.now.mono, reader, out);
         }
     }
 
-    pub(super) fn post_refused(&mut self, ask: Ask, out: &mut Vec<Effect>) {
-        let text = "too many messages wait for this user; they have to log in first";
-        self.refuse(ask, Refusal::new(Code::TooMany, text), out);
+    pub(super) fn post_refused(&mut self, ask: Ask, to: AccountId, out: &mut Vec<Effect>) {
+        let refusal = match self.directory.get(to) {
+            Some(_) => Refusal::new(Code::TooMany, "too many messages wait for this user"),
+            None => Refusal::new(Code::NoSuchUser, "this account was removed"),
+        };
+        self.refuse(ask, refusal, out);
         self.append_done(ask.conn, out);
     }
 
     /// Asks the store for letters that wait, unless that is under way.
-    pub(super) fn fetch_letters(&mut self, reader: UserId, out: &mut Vec<Effect>) {
+    pub(super) fn fetch_letters(&mut self, now: Instant, reader: UserId, out: &mut Vec<Effect>) {
         let user = self.users.get_mut(reader);
         let Some(account) = user.account else { return };
+        if let Letters::Delivering { since, .. } = user.letters
+            && now.since_ms(since) > STALLED_MS
+        {
+            // That session does not read; another may.
+            user.letters = Letters::None;
+        }
         match &mut user.letters {
-            Letters::None => {
+            Letters::Failed | Letters::None => {
                 user.letters = Letters::Fetching { again: false };
                 self.submit_store(StoreJob::Letters { account, after: 0 }, out);
             }
@@ -128,7 +139,13 @@ impl Hub {
     }
 
     /// The store read letters.
-    pub(super) fn letters(&mut self, account: AccountId, letters: Vec<Letter>, out: &mut Vec<Effect>) {
+    pub(super) fn letters(
+        &mut self,
+        now: Instant,
+        account: AccountId,
+        letters: Vec<Letter>,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(reader) = self.directory.get(account).and_then(|account| self.users.find(&account.user))
         else {
             return;
@@ -138,12 +155,13 @@ impl Hub {
         user.letters = Letters::None;
         let Some(last) = letters.last() else {
             if again {
-                self.fetch_letters(reader, out);
+                self.fetch_letters(now, reader, out);
             }
             return;
         };
-        let conn = *user.sessions.first().expect("a connected user has a session");
-        user.letters = Letters::Delivering { conn, up_to: last.id };
+        // The newest session is the likeliest to be read.
+        let conn = *user.sessions.last().expect("a connected user has a session");
+        user.letters = Letters::Delivering { conn, up_to: last.id, since: now };
         let user = self.user(reader);
         for letter in letters {
             let blocked = !user.blocks.is_empty()
@@ -163,33 +181,35 @@ impl Hub {
     /// The store could not read letters; they are tried again with the next one, or the next login.
     pub(super) fn letters_failed(&mut self, account: AccountId) {
         let reader = self.directory.get(account).and_then(|account| self.users.find(&account.user));
-        if let Some(reader) = reader {
-            self.users.get_mut(reader).letters = Letters::None;
+        if let Some(reader) = reader
+            && let letters @ Letters::Fetching { .. } = &mut self.users.get_mut(reader).letters
+        {
+            *letters = Letters::Failed;
         }
     }
 
     /// A connection took everything that was sent to it: letters among it are delivered.
-    pub(super) fn letters_taken(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+    pub(super) fn letters_taken(&mut self, now: Instant, conn: ConnId, out: &mut Vec<Effect>) {
         let Some(me) = self.sessions.get(conn).and_then(|session| session.user) else { return };
         let user = self.users.get_mut(me);
-        if let (Letters::Delivering { conn: reader, up_to }, Some(account)) = (user.letters, user.account)
+        if let (Letters::Delivering { conn: reader, up_to, .. }, Some(account)) = (user.letters, user.account)
             && reader == conn
         {
             user.letters = Letters::None;
             self.submit_store(StoreJob::LettersDelivered { account, up_to }, out);
             // In the store's order this reads what is left after the deletion.
-            self.fetch_letters(me, out);
+            self.fetch_letters(now, me, out);
         }
     }
 
-    /// A session ended while it was taking letters: the next one, which was sent them too, stands in.
+    /// A session ended while it was taking letters: they are handed out again, to those that are left.
     pub(super) fn letters_reader_gone(&mut self, me: UserId, conn: ConnId, out: &mut Vec<Effect>) {
         let user = self.users.get_mut(me);
-        if let Letters::Delivering { conn: reader, .. } = &mut user.letters
-            && *reader == conn
+        if let Letters::Delivering { conn: reader, since, .. } = user.letters
+            && reader == conn
         {
-            *reader = *user.sessions.first().expect("it was not the last session");
-            out.push(Effect::AwaitDrain(*reader));
+            user.letters = Letters::None;
+            self.fetch_letters(since, me, out);
         }
     }
 }
@@ -197,3 +217,6 @@ impl Hub {
 fn blocked(reader: &UserName) -> Refusal {
     Refusal::new(Code::Blocked, format!("{reader} does not want messages from you"))
 }
+
+/// How long a session may take for letters before they are handed to another.
+const STALLED_MS: u64 = 10_000;

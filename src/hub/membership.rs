@@ -9,15 +9,16 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::hub::address::Act;
 use crate::hub::effect::{CloseReason, Effect, Except};
 use crate::hub::job::{Change, NewRoom, Page, StoreJob};
 use crate::hub::room::Room;
 use crate::hub::session::{Activity, Seat, Stream, Streaming, Waiting};
 use crate::hub::{Ask, Hub};
 use crate::proto::event::{Access, Answer, Event, Part, RoomView};
-use crate::proto::id::{ConnId, RequestId, RoomId, Seq, UserId};
-use crate::proto::limits::{REASON_BYTES_MAX, ROOMS_MAX, ROOMS_PER_USER_MAX};
-use crate::proto::name::RoomName;
+use crate::proto::id::{AccountId, ConnId, RequestId, RoomId, Seq, UserId};
+use crate::proto::limits::{REASON_BYTES_MAX, ROOMS_MAX, ROOMS_PER_CREATOR_MAX, ROOMS_PER_USER_MAX};
+use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::secret::Secret;
 use crate::proto::text::cut;
@@ -41,28 +42,45 @@ impl Hub {
             let text = format!("you are in {ROOMS_PER_USER_MAX} rooms; /leave one first");
             return Err(Refusal::new(Code::TooMany, text));
         }
-        let (id, create) = match found {
+        let id = match found {
             Some(id) => {
-                self.check_may_enter(id, me, key.as_ref())?;
-                (id, None)
+                self.check_may_enter(ask, id, me, key.as_ref())?;
+                id
             }
             None => {
-                if self.rooms.len() >= ROOMS_MAX {
-                    return Err(Refusal::new(Code::TooMany, "there are too many rooms on this server"));
-                }
-                let id = self.rooms.create(Room::new(name.clone(), account));
-                (id, Some(NewRoom { name, creator: account, at: ask.now.wall }))
+                self.check_may_create(account)?;
+                self.rooms.create(Room::new(name, account))
             }
         };
-        self.rooms.get_mut(id).expect("found or created").joining += 1;
+        let room = self.rooms.get_mut(id).expect("found or created");
+        room.joining += 1;
+        let at = ask.now.wall;
+        let create = (!room.stored).then(|| NewRoom { name: room.name.clone(), creator: room.creator, at });
         let history = self.settings.on_join;
         let job = StoreJob::Join { origin: ask.origin(), room: id, create, member: account, history };
         self.submit_store(job, out);
-        self.wait(ask.conn, Waiting::Join { re: ask.re }, out);
+        self.wait(ask.conn, Waiting::Join { room: Some(id) }, out);
         Ok(())
     }
 
-    fn check_may_enter(&self, id: RoomId, me: UserId, key: Option<&Secret>) -> Result<(), Refusal> {
+    fn check_may_create(&self, account: Option<AccountId>) -> Result<(), Refusal> {
+        if self.rooms.len() >= ROOMS_MAX {
+            return Err(Refusal::new(Code::TooMany, "there are too many rooms on this server"));
+        }
+        if account.is_some_and(|account| self.rooms.made_by(account) >= ROOMS_PER_CREATOR_MAX) {
+            let text = format!("you have made {ROOMS_PER_CREATOR_MAX} rooms, which is all you may");
+            return Err(Refusal::new(Code::TooMany, text));
+        }
+        Ok(())
+    }
+
+    fn check_may_enter(
+        &mut self,
+        ask: Ask,
+        id: RoomId,
+        me: UserId,
+        key: Option<&Secret>,
+    ) -> Result<(), Refusal> {
         let (room, user) = (self.room(id), self.user(me));
         if room.is_operator(me, user.account) || room.is_member(me, &user.name) {
             return Ok(());
@@ -79,13 +97,25 @@ impl Hub {
                 Err(Refusal::new(Code::InviteOnly, format!("{} is for those who are invited", room.name)))
             }
             Access::Key => {
-                let given = key.map(|key| hash_key(id, key.reveal()));
-                let right = given.zip(room.key_hash).is_some_and(|(a, b)| bool::from(a.ct_eq(&b)));
-                if right {
+                let refusal =
+                    Refusal::new(Code::BadKey, format!("{} needs its key: /join ROOM KEY", room.name));
+                let Some(key) = key else { return Err(refusal) };
+                // A key can be guessed like a password, and is slowed like one.
+                self.check_failures(ask)?;
+                let given = hash_key(id, key.reveal());
+                if self.room(id).key_hash.is_some_and(|hash| bool::from(hash.ct_eq(&given))) {
                     return Ok(());
                 }
-                Err(Refusal::new(Code::BadKey, format!("{} needs its key: /join ROOM KEY", room.name)))
+                self.count_wrong_key(ask);
+                Err(refusal)
             }
+        }
+    }
+
+    fn count_wrong_key(&mut self, ask: Ask) {
+        if let Some(key) = self.session(ask.conn).address {
+            // An empty bucket refuses the next attempt.
+            self.addresses.take(ask.now.mono, key, Act::FailLogin, &self.settings.limits);
         }
     }
 
@@ -95,6 +125,12 @@ impl Hub {
         self.rooms.get(id).is_some_and(|room| {
             !room.bans.contains_key(user.name.key()) || room.is_operator(me, user.account)
         })
+    }
+
+    /// The user is a member, or a session of theirs is on its way after its login.
+    pub(super) fn is_or_will_be_in(&self, id: RoomId, me: UserId) -> bool {
+        let user = self.user(me);
+        user.rooms.contains(&id) || user.sessions.iter().any(|&conn| self.session(conn).is_to_rejoin(id))
     }
 
     /// Comes into the rooms of a login one after the other, each when the last one was read;
@@ -109,7 +145,7 @@ impl Hub {
             let origin = crate::proto::id::Origin { conn, re: RequestId::NONE };
             let history = self.settings.on_join;
             self.submit_store(StoreJob::Join { origin, room: id, create: None, member: None, history }, out);
-            return self.wait(conn, Waiting::Rejoin { rooms }, out);
+            return self.wait(conn, Waiting::Rejoin { room: Some(id), rooms }, out);
         }
         self.ready(conn, out);
     }
@@ -119,20 +155,38 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(id) else { return };
         assert!(room.joining > 0, "a join was answered twice");
         room.joining -= 1;
+        room.stored = true;
+        // Without a log, the hub counts.
         room.seq = room.seq.max(seq);
         let Some(waiting) = self.take_waiting(ask.conn) else {
             return self.drop_if_deserted(id, out);
         };
+        let (room, rejoining) = match waiting {
+            Waiting::Rejoin { room, rooms } => (room, Some(rooms)),
+            Waiting::Join { room } => (room, None),
+            _ => unreachable!("a reply comes to what waits for it"),
+        };
+        if room.is_none() {
+            self.drop_if_deserted(id, out);
+            return match rejoining {
+                Some(rooms) => self.rejoin(ask.conn, rooms, out),
+                None => {
+                    let text = "you were taken out of the room while you came in";
+                    self.refuse(ask, Refusal::new(Code::NotInRoom, text), out);
+                    self.ready(ask.conn, out);
+                }
+            };
+        }
         let me = self.session(ask.conn).user.expect("only the named join");
         self.enter(ask.conn, me, id, out);
-        let view = Box::new(self.view(id, me, page, seq));
-        match waiting {
-            Waiting::Rejoin { rooms } => {
+        let view = Box::new(self.view(ask.conn, id, me, page));
+        match rejoining {
+            Some(rooms) => {
                 out.push(Effect::Tell(ask.conn, Event::Entered(view)));
                 let what = Stream::Rejoin { rooms };
                 self.stream(ask.conn, Streaming { re: ask.re, part: Part::WHOLE, what }, out);
             }
-            _ => {
+            None => {
                 self.answer(ask, Answer::Joined(view), out);
                 self.ready(ask.conn, out);
             }
@@ -144,13 +198,13 @@ impl Hub {
         if let Some(room) = self.rooms.get_mut(id) {
             assert!(room.joining > 0, "a join was answered twice");
             room.joining -= 1;
-            // A room that was to be created is not there; one that exists in the store is kept.
-            if room.is_deserted() && room.seq == Seq(0) && room.creator.is_none() {
+            // A room that was to be created is not there.
+            if room.is_deserted() && !room.stored {
                 self.rooms.remove(id);
             }
         }
         match self.take_waiting(ask.conn) {
-            Some(Waiting::Rejoin { rooms }) => {
+            Some(Waiting::Rejoin { rooms, .. }) => {
                 out.push(Effect::Tell(ask.conn, Event::Error(refusal)));
                 self.rejoin(ask.conn, rooms, out);
             }
@@ -162,7 +216,8 @@ impl Hub {
         }
     }
 
-    /// Makes the user a member, if not one yet, and seats this session and all others of the user.
+    /// Makes the user a member, if not one yet, and seats this session; and all others of the user, if
+    /// the room is new to them. One that has just logged in is on its way by itself, and is told then.
     fn enter(&mut self, conn: ConnId, me: UserId, id: RoomId, out: &mut Vec<Effect>) {
         let user = self.users.get_mut(me);
         let room = self.rooms.get_mut(id).expect("the caller found it");
@@ -177,10 +232,10 @@ impl Hub {
             let event = Event::Joined { room: room.name.clone(), user: name };
             self.announce(id, me, event, out);
         }
+        self.take_seat(conn, id);
         for session in self.user(me).sessions.clone() {
-            // The others are told only what is new to them.
-            if self.take_seat(session, id) && session != conn && is_new {
-                let view = self.view(id, me, Page::default(), self.room(id).seq);
+            if is_new && self.take_seat(session, id) {
+                let view = self.view(session, id, me, Page::default());
                 out.push(Effect::Tell(session, Event::Entered(Box::new(view))));
             }
         }
@@ -201,9 +256,10 @@ impl Hub {
         true
     }
 
-    fn give_seat_up(&mut self, conn: ConnId, id: RoomId) {
-        let Some(session) = self.sessions.get_mut(conn) else { return };
-        let Some(index) = session.seats.iter().position(|seat| seat.room == id) else { return };
+    /// False if it had none.
+    fn give_seat_up(&mut self, conn: ConnId, id: RoomId) -> bool {
+        let Some(session) = self.sessions.get_mut(conn) else { return false };
+        let Some(index) = session.seats.iter().position(|seat| seat.room == id) else { return false };
         let position = session.seats.remove(index).position as usize;
         if session.current == Some(id) {
             session.current = session.seats.last().map(|seat| seat.room);
@@ -216,6 +272,7 @@ impl Hub {
             let seat = seats.iter_mut().find(|seat| seat.room == id).expect("listeners have seats");
             seat.position = position as u32;
         }
+        true
     }
 
     pub(super) fn leave(
@@ -228,10 +285,10 @@ impl Hub {
         let id = self.my_room(ask.conn, me, room)?;
         let name = self.room(id).name.clone();
         let event = Event::Left { room: name.clone(), user: self.user(me).name.clone() };
-        self.remove_member(id, me, true, out);
+        let seated = self.remove_member(id, me, true, out);
         self.announce(id, me, event, out);
-        for session in self.user(me).sessions.iter().filter(|&&session| session != ask.conn) {
-            out.push(Effect::Tell(*session, Event::Exited { room: name.clone() }));
+        for session in seated.into_iter().filter(|&session| session != ask.conn) {
+            out.push(Effect::Tell(session, Event::Exited { room: name.clone() }));
         }
         let current = self.session(ask.conn).current.map(|id| self.room(id).name.clone());
         self.answer(ask, Answer::Left { room: name, current }, out);
@@ -239,10 +296,21 @@ impl Hub {
         Ok(())
     }
 
-    /// Takes the user out of the room, all sessions; `for_good`: the membership of an account ends too.
-    pub(super) fn remove_member(&mut self, id: RoomId, me: UserId, for_good: bool, out: &mut Vec<Effect>) {
-        for session in self.user(me).sessions.clone() {
-            self.give_seat_up(session, id);
+    /// Takes the user out of the room, all sessions, and returns those that were in it; `for_good`: the
+    /// membership of an account ends too.
+    pub(super) fn remove_member(
+        &mut self,
+        id: RoomId,
+        me: UserId,
+        for_good: bool,
+        out: &mut Vec<Effect>,
+    ) -> Except {
+        let mut seated = Except::new();
+        for conn in self.user(me).sessions.clone() {
+            if self.give_seat_up(conn, id) {
+                seated.push(conn);
+            }
+            self.session_mut(conn).forget_room(id);
         }
         let user = self.users.get_mut(me);
         user.rooms.retain(|room| *room != id);
@@ -252,6 +320,20 @@ impl Hub {
         assert!(member == Some(me), "only members leave");
         room.guest_operators.remove(&me);
         if let Some(account) = account.filter(|_| for_good) {
+            let change = Change::Leave { room: id, account };
+            self.submit_store(StoreJob::Change { origin: None, change }, out);
+        }
+        seated
+    }
+
+    /// The membership of an account that is not in the room ends, wherever it is kept or pending.
+    pub(super) fn end_membership(&mut self, id: RoomId, user: &UserName, out: &mut Vec<Effect>) {
+        if let Some(online) = self.users.find(user) {
+            for session in self.user(online).sessions.clone() {
+                self.session_mut(session).forget_room(id);
+            }
+        }
+        if let Some(account) = self.directory.find(user) {
             let change = Change::Leave { room: id, account };
             self.submit_store(StoreJob::Change { origin: None, change }, out);
         }
@@ -275,7 +357,10 @@ impl Hub {
     pub(super) fn end_session(&mut self, conn: ConnId, text: Option<Arc<str>>, out: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get(conn) else { return };
         let hashing = self.hashing.contains_key(&conn);
-        let saving = matches!(&session.activity, Activity::Waiting(waiting) if matches!(**waiting, Waiting::Register { .. }));
+        let saving = match &session.activity {
+            Activity::Waiting(waiting) => matches!(**waiting, Waiting::Register { .. }),
+            _ => false,
+        };
         if !hashing && !saving {
             self.directory.release(conn);
         }
@@ -338,8 +423,7 @@ impl Hub {
     /// Guests' rooms that were there when the server started, and to which nobody came back; and those
     /// whose removal failed.
     pub(super) fn drop_deserted_rooms(&mut self, now: Now, out: &mut Vec<Effect>) {
-        for room in std::mem::take(&mut self.drops_owed) {
-            let change = Change::DropRoom { room };
+        for change in std::mem::take(&mut self.owed) {
             self.submit_store(StoreJob::Change { origin: None, change }, out);
         }
         if now.mono.since_ms(self.started) < GUEST_ROOMS_WAIT_MS {
@@ -354,17 +438,20 @@ impl Hub {
     }
 
     /// The room as this user sees it on coming in.
-    fn view(&self, id: RoomId, me: UserId, page: Page, seq: Seq) -> RoomView {
+    fn view(&self, conn: ConnId, id: RoomId, me: UserId, page: Page) -> RoomView {
         let room = self.room(id);
+        let shown = if self.session(conn).wants_members { usize::MAX } else { 0 };
         let members = room
             .members
             .values()
+            .take(shown)
             .map(|&member| (member, self.user(member)))
             .filter(|&(member, user)| member == me || !user.is_hidden())
             .map(|(_, user)| user.name.clone())
             .collect();
         let messages = self.without_blocked(me, page.messages);
-        RoomView { room: room.name.clone(), topic: room.topic.clone(), members, seq, messages }
+        let (name, topic) = (room.name.clone(), room.topic.clone());
+        RoomView { room: name, topic, members, seq: room.seq, messages }
     }
 }
 

@@ -10,13 +10,15 @@
 //! A command that must wait for the store or for a password hash pauses its connection, one at a
 //! time each, so nothing is reordered. Only messages do not wait: `say` may have many under way.
 //!
-//! One file a feature: [`login`] names people, [`membership`] lets them in and out of rooms,
-//! [`talk`] carries room messages, [`letters`] private ones, [`moderation`] runs rooms,
-//! [`presence`] shows who is there, [`history`] reads logs, [`pace`] slows the hasty.
+//! One file a feature: `dispatch` hands commands out, `naming`, `login` and `register` name people,
+//! `membership` lets them in and out of rooms, `talk` carries room messages, `letters` private ones,
+//! `moderation` runs rooms, `presence` shows who is there, `history` reads logs, `pace` slows the hasty.
 
 pub mod address;
 pub mod bucket;
+mod check;
 pub mod directory;
+mod dispatch;
 pub mod effect;
 mod history;
 pub mod job;
@@ -24,10 +26,13 @@ mod letters;
 mod login;
 mod membership;
 mod moderation;
+mod naming;
 mod news;
 mod pace;
 mod passwd;
 mod presence;
+mod prompt;
+mod register;
 mod replies;
 pub mod room;
 pub mod session;
@@ -43,7 +48,7 @@ use std::time::Duration;
 use crate::hub::address::{AddressBook, AddressKey};
 use crate::hub::directory::Directory;
 use crate::hub::effect::{CloseReason, Effect, Except, LogLine};
-use crate::hub::job::{Kept, StoreJob};
+use crate::hub::job::{Change, Kept, StoreJob};
 use crate::hub::pace::Admitted;
 use crate::hub::room::{Room, Rooms};
 use crate::hub::session::{Activity, Peer, Session, Sessions, Waiting};
@@ -102,8 +107,8 @@ pub struct Hub {
     waiting_for_credit: VecDeque<ConnId>,
     /// Connections that were over their rate, by when they are resumed.
     slowed: BinaryHeap<std::cmp::Reverse<(Instant, ConnId)>>,
-    /// Rooms of guests whose removal the store could not make, to be tried again.
-    drops_owed: Vec<RoomId>,
+    /// Changes that took effect here and that the store could not make, to be tried again.
+    owed: Vec<Change>,
     next_sweep: Instant,
     next_maintenance: Instant,
     started: Instant,
@@ -126,7 +131,7 @@ impl Hub {
             backlog: VecDeque::new(),
             waiting_for_credit: VecDeque::new(),
             slowed: BinaryHeap::new(),
-            drops_owed: Vec::new(),
+            owed: Vec::new(),
             next_sweep: now.mono + SWEEP_EVERY,
             next_maintenance: now.mono + MAINTENANCE_AFTER_START,
             started: now.mono,
@@ -147,6 +152,13 @@ impl Hub {
         }
         self.sessions.insert(Session::new(conn, address, peer.loopback));
         Ok(())
+    }
+
+    /// It is known now what the connection speaks, and whether that shows members of rooms.
+    pub fn identified(&mut self, conn: ConnId, wants_members: bool) {
+        if let Some(session) = self.sessions.get_mut(conn) {
+            session.wants_members = wants_members;
+        }
     }
 
     /// The connection's line is encrypted.
@@ -256,7 +268,7 @@ impl Hub {
     /// Tells everybody that the server stops; from now on nothing new begins.
     pub fn shutdown(&mut self, out: &mut Vec<Effect>) {
         self.stopping = true;
-        let text: Arc<str> = "the server is shutting down".into();
+        let text: Arc<str> = "come back later".into();
         for session in self.sessions.iter() {
             out.push(Effect::Tell(session.id, Event::Shutdown { text: text.clone() }));
         }
@@ -264,10 +276,9 @@ impl Hub {
 
     /// The operator changed the configuration.
     pub fn reconfigure(&mut self, settings: Settings) {
-        // The queues were made with their sizes at start.
-        let (store_jobs_max, password_jobs_max) =
-            (self.settings.store_jobs_max, self.settings.password_jobs_max);
-        self.settings = Settings { store_jobs_max, password_jobs_max, ..settings };
+        // The queues were made with their sizes at start, and a log cannot have a gap.
+        let Settings { store_jobs_max, password_jobs_max, history, .. } = self.settings;
+        self.settings = Settings { store_jobs_max, password_jobs_max, history, ..settings };
     }
 
     /// Every connection that hears a room.
@@ -290,96 +301,18 @@ impl Hub {
         self.sessions.get(conn).is_some_and(|session| matches!(session.activity, Activity::Waiting(_)))
     }
 
+    /// Nothing waits for the store any more.
+    pub fn is_stored(&self) -> bool {
+        self.backlog.is_empty() && self.store_credit == self.settings.store_jobs_max
+    }
+
     /// No work is under way in any lane.
     pub fn is_settled(&self) -> bool {
-        self.backlog.is_empty()
-            && self.store_credit == self.settings.store_jobs_max
-            && self.password_credit == self.settings.password_jobs_max
+        self.is_stored() && self.password_credit == self.settings.password_jobs_max
     }
 
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    fn dispatch(&mut self, ask: Ask, command: Command<'_>, out: &mut Vec<Effect>) -> Result<(), Refusal> {
-        if self.stopping {
-            return Err(Refusal::new(Code::ShuttingDown, "the server is shutting down"));
-        }
-        match command {
-            Command::Hello { version } => self.hello(ask, version, out),
-            Command::Help { topic } => {
-                self.answer(ask, Answer::Help { topic: topic.map(Into::into) }, out);
-                Ok(())
-            }
-            Command::Login { user, proof } => self.login(ask, &user, proof, out),
-            Command::Nick { user } => self.nick(ask, &user, out),
-            Command::Ping => {
-                self.answer(ask, Answer::Pong, out);
-                Ok(())
-            }
-            Command::Quit { text } => self.quit(ask, text.as_deref(), out),
-            Command::Register { user, password, invite } => self.register(ask, &user, password, invite, out),
-            Command::Secret { line } => self.prompted(ask, line, out),
-            named => {
-                let user = self.session(ask.conn).user.ok_or_else(no_name)?;
-                self.dispatch_named(ask, user, named, out)
-            }
-        }
-    }
-
-    fn dispatch_named(
-        &mut self,
-        ask: Ask,
-        me: UserId,
-        command: Command<'_>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        match command {
-            Command::Ban { room, user } => self.ban(ask, me, room.as_deref(), &user, true, out),
-            Command::Block { user } => self.block(ask, me, &user, true, out),
-            Command::Deop { room, user } => self.op(ask, me, room.as_deref(), &user, false, out),
-            Command::History { room, range, limit, paging } => {
-                self.history(ask, me, room.as_deref(), range, limit, paging, out)
-            }
-            Command::Invite { room, user } => self.invite(ask, me, room.as_deref(), &user, out),
-            Command::Join { room, key } => self.join(ask, me, &room, key, out),
-            Command::Kick { room, user, why } => {
-                self.kick(ask, me, room.as_deref(), &user, why.as_deref(), out)
-            }
-            Command::Leave { room } => self.leave(ask, me, room.as_deref(), out),
-            Command::List { after, limit, paging } => {
-                self.list(ask, me, after.as_deref(), limit, paging, out)
-            }
-            Command::Msg { user, text } => self.msg(ask, me, &user, &text, out),
-            Command::Op { room, user } => self.op(ask, me, room.as_deref(), &user, true, out),
-            Command::Passwd { old, new } => self.passwd(ask, me, old, new, out),
-            Command::Room { room, access, key } => {
-                self.room_access(ask, me, room.as_deref(), &access, key, out)
-            }
-            Command::Rooms { after, limit, paging } => {
-                self.list_rooms(ask, me, after.as_deref(), limit, paging, out)
-            }
-            Command::Say { room, text, me: emote, key } => {
-                self.say(ask, me, room.as_deref(), &text, emote, key.as_deref(), out)
-            }
-            Command::Search { query, limit } => self.search(ask, me, &query, limit, out),
-            Command::Status { status, text } => self.status(ask, me, status.as_deref(), text.as_deref(), out),
-            Command::Topic { room, topic } => self.topic(ask, me, room.as_deref(), topic.as_deref(), out),
-            Command::Unban { room, user } => self.ban(ask, me, room.as_deref(), &user, false, out),
-            Command::Unblock { user } => self.block(ask, me, &user, false, out),
-            Command::Who { room, after, limit, paging } => {
-                self.who(ask, me, room.as_deref(), after.as_deref(), limit, paging, out)
-            }
-            Command::Whois { user } => self.whois(ask, me, &user, out),
-            Command::Hello { .. }
-            | Command::Help { .. }
-            | Command::Login { .. }
-            | Command::Nick { .. }
-            | Command::Ping
-            | Command::Quit { .. }
-            | Command::Register { .. }
-            | Command::Secret { .. } => unreachable!("dispatched before a name is needed"),
-        }
     }
 
     // ---- small helpers that every feature uses ------------------------------------------------
@@ -470,6 +403,10 @@ impl Hub {
         }
     }
 
+    fn is_member(&self, user: UserId, id: RoomId) -> bool {
+        self.rooms.get(id).is_some_and(|room| room.is_member(user, &self.user(user).name))
+    }
+
     fn room(&self, id: RoomId) -> &Room {
         self.rooms.get(id).expect("the caller found it")
     }
@@ -480,8 +417,8 @@ impl Hub {
     }
 }
 
-fn no_name() -> Refusal {
-    Refusal::new(Code::NoName, "choose a name first: /nick NAME, /login NAME or /register NAME")
+fn room_is_gone() -> Refusal {
+    Refusal::new(Code::NoSuchRoom, "the room is gone, or you are no longer in it")
 }
 
 /// How often addresses and rooms that nobody uses are forgotten.

@@ -9,7 +9,7 @@ use crate::hub::effect::Effect;
 use crate::hub::job::{Change, StoreJob};
 use crate::hub::membership::hash_key;
 use crate::hub::session::Waiting;
-use crate::hub::{Ask, Hub};
+use crate::hub::{Ask, Hub, room_is_gone};
 use crate::proto::event::{Access, Answer, Event};
 use crate::proto::id::{AccountId, RoomId, UserId};
 use crate::proto::limits::{
@@ -147,7 +147,7 @@ impl Hub {
         if room.invited.len() >= BANS_PER_ROOM_MAX {
             return Err(Refusal::new(Code::TooMany, "too many invitations to this room wait for an answer"));
         }
-        if !online.is_some_and(|online| room.members.get(name.key()) == Some(&online)) {
+        if online.is_none_or(|online| room.members.get(name.key()) != Some(&online)) {
             room.invited.insert(name.key().clone());
         }
         let room = self.room(id).name.clone();
@@ -179,33 +179,34 @@ impl Hub {
         let member = self.member(id, me, &name).ok_or_else(|| not_there(&name, &room))?;
         let why = why.map(|why| Arc::from(cut(why, REASON_BYTES_MAX)));
         let user = self.user(member).name.clone();
-        self.remove_from(ask, me, id, member, why, out);
+        self.remove_from(ask, Some(me), id, member, why, out);
         self.answer(ask, Answer::Kicked { room, user }, out);
         self.drop_if_deserted(id, out);
         Ok(())
     }
 
-    /// Takes a member out of the room, and tells the room and the member who did it and why.
+    /// Takes a member out of the room, and tells the room and the member who did it and why; of a
+    /// member who hides, the room learns nothing. `me`: the operator, if still connected.
     fn remove_from(
         &mut self,
         ask: Ask,
-        me: UserId,
+        me: Option<UserId>,
         id: RoomId,
         member: UserId,
         why: Option<Arc<str>>,
         out: &mut Vec<Effect>,
     ) {
-        let by = self.user(me).name.shown().clone();
+        let by = me.map_or_else(|| "an operator".into(), |me| self.user(me).name.shown().clone());
         let (room, user) = (self.room(id).name.clone(), self.user(member).name.clone());
         self.log(log::Level::Info, format!("{user} was kicked from {room} by {by}"), out);
-        self.remove_member(id, member, true, out);
+        let seated = self.remove_member(id, member, true, out);
         let event = Event::Kicked { room, user, by, why };
-        for &session in &self.user(member).sessions {
-            if session != ask.conn {
-                out.push(Effect::Tell(session, event.clone()));
-            }
+        for session in seated.into_iter().filter(|&session| session != ask.conn) {
+            out.push(Effect::Tell(session, event.clone()));
         }
-        self.tell_room(id, event, smallvec::smallvec![ask.conn], out);
+        if !self.user(member).is_hidden() {
+            self.tell_room(id, event, smallvec::smallvec![ask.conn], out);
+        }
     }
 
     pub(super) fn ban(
@@ -221,6 +222,11 @@ impl Hub {
         self.check_operator(id, me)?;
         let name = UserName::parse(user)?;
         let room = self.room(id);
+        let account = self.directory.find(&name);
+        if banned && account.is_some_and(|account| room.operators.contains(&account)) {
+            let text = format!("{name} is an operator of {}; /deop {name} first", room.name);
+            return Err(Refusal::new(Code::BadArgument, text));
+        }
         let known = room.bans.get(name.key()).cloned();
         let shown = match known {
             Some(shown) => shown,
@@ -324,7 +330,7 @@ impl Hub {
         let me = self.sessions.get(ask.conn).and_then(|session| session.user).filter(|_| waits);
         match change {
             Change::Access { room: id, access, key_hash } => {
-                let Some(room) = self.rooms.get_mut(id) else { return self.ready(ask.conn, out) };
+                let Some(room) = self.rooms.get_mut(id) else { return self.change_void(ask, out) };
                 room.access = access;
                 room.key_hash = key_hash;
                 let name = room.name.clone();
@@ -347,7 +353,7 @@ impl Hub {
             }
             Change::Password { .. } => self.answer(ask, Answer::PasswordChanged, out),
             Change::Topic { room: id, topic } => {
-                let Some(room) = self.rooms.get_mut(id) else { return self.ready(ask.conn, out) };
+                let Some(room) = self.rooms.get_mut(id) else { return self.change_void(ask, out) };
                 room.topic = topic.clone();
                 let name = room.name.clone();
                 if let Some(me) = me {
@@ -364,6 +370,14 @@ impl Hub {
         }
     }
 
+    /// What was to be changed is gone meanwhile.
+    fn change_void(&mut self, ask: Ask, out: &mut Vec<Effect>) {
+        if self.sessions.get(ask.conn).is_some() {
+            self.refuse(ask, room_is_gone(), out);
+            self.ready(ask.conn, out);
+        }
+    }
+
     fn banned(
         &mut self,
         ask: Ask,
@@ -373,7 +387,7 @@ impl Hub {
         banned: bool,
         out: &mut Vec<Effect>,
     ) {
-        let Some(room) = self.rooms.get_mut(id) else { return };
+        let Some(room) = self.rooms.get_mut(id) else { return self.refuse(ask, room_is_gone(), out) };
         if banned {
             room.bans.insert(user.key().clone(), user.clone());
             room.invited.remove(user.key());
@@ -382,13 +396,16 @@ impl Hub {
         }
         let name = room.name.clone();
         let member = room.members.get(user.key()).copied();
-        if let Some(me) = me {
-            if let Some(member) = member.filter(|_| banned) {
-                self.remove_from(ask, me, id, member, Some("banned".into()), out);
+        if banned {
+            match member {
+                Some(member) => self.remove_from(ask, me, id, member, Some("banned".into()), out),
+                None => self.end_membership(id, &user, out),
             }
-            self.answer(ask, Answer::Banned { room: name, user, banned }, out);
-            self.drop_if_deserted(id, out);
         }
+        if me.is_some() {
+            self.answer(ask, Answer::Banned { room: name, user, banned }, out);
+        }
+        self.drop_if_deserted(id, out);
     }
 
     fn operator_kept(
@@ -400,14 +417,20 @@ impl Hub {
         operator: bool,
         out: &mut Vec<Effect>,
     ) {
-        let Some(room) = self.rooms.get_mut(id) else { return };
+        let Some(room) = self.rooms.get_mut(id) else { return self.refuse(ask, room_is_gone(), out) };
         if operator {
             room.operators.insert(account);
         } else {
             room.operators.remove(&account);
         }
-        if let (Some(me), Some(account)) = (me, self.directory.get(account)) {
-            self.operator_changed(ask, me, id, account.user.clone(), operator, out);
+        match (me, self.directory.get(account)) {
+            (Some(me), Some(account)) => {
+                self.operator_changed(ask, me, id, account.user.clone(), operator, out)
+            }
+            (Some(_), None) => {
+                self.refuse(ask, Refusal::new(Code::NoSuchUser, "the account was removed meanwhile"), out)
+            }
+            (None, _) => {}
         }
     }
 
@@ -419,8 +442,9 @@ impl Hub {
         refusal: Refusal,
         out: &mut Vec<Effect>,
     ) {
-        if let Change::DropRoom { room } = change {
-            self.drops_owed.push(room);
+        if let Change::DropRoom { .. } | Change::Leave { .. } = change {
+            // It took effect here when it was asked for.
+            self.owed.push(change);
         }
         if let Some(ask) = ask.filter(|ask| self.sessions.get(ask.conn).is_some()) {
             self.take_waiting(ask.conn);

@@ -4,6 +4,7 @@ use crate::hub::Hub;
 use crate::hub::effect::{CloseReason, Effect};
 use crate::hub::job::OperatorNews;
 use crate::proto::id::{AccountId, ConnId};
+use crate::proto::name::UserName;
 use crate::proto::refusal::{Code, Refusal};
 
 impl Hub {
@@ -11,6 +12,7 @@ impl Hub {
         match news {
             OperatorNews::Added { account, user } => {
                 self.log(log::Level::Info, format!("the operator added {user}"), out);
+                self.evict_guest(&user, out);
                 self.directory.insert(account, user, false);
             }
             OperatorNews::Banned { account } => {
@@ -30,6 +32,16 @@ impl Hub {
                     account.banned = false;
                 }
             }
+        }
+    }
+
+    /// A guest has a name that belongs to an account from now on.
+    fn evict_guest(&mut self, user: &UserName, out: &mut Vec<Effect>) {
+        let Some(id) = self.users.find(user).filter(|&id| self.user(id).is_guest()) else { return };
+        let sessions: Vec<ConnId> = self.user(id).sessions.to_vec();
+        for conn in sessions {
+            let refusal = Refusal::new(Code::NameRegistered, "this name was registered; choose another");
+            self.close(conn, refusal, CloseReason::NameRegistered, out);
         }
     }
 

@@ -34,7 +34,9 @@ impl Hub {
             || session.appends >= APPENDS_PER_SESSION_MAX
         {
             Held::Appends
-        } else if needs_store(command) && (self.store_credit <= STORE_RESERVE || !self.backlog.is_empty()) {
+        } else if needs_store(command)
+            && (self.store_credit <= self.store_reserve() || !self.backlog.is_empty())
+        {
             self.waiting_for_credit.push_back(conn);
             Held::Credit
         } else {
@@ -52,6 +54,10 @@ impl Hub {
         command: &Command<'_>,
         out: &mut Vec<Effect>,
     ) -> Result<Admitted, Refusal> {
+        if matches!(command, Command::Secret { .. }) {
+            // The answer to our own question; wrong passwords have a limit of their own.
+            return Ok(Admitted::Yes);
+        }
         let now = ask.now.mono;
         let limits = &self.settings.limits;
         let session = self.sessions.get_mut(ask.conn).expect("whoever asks is connected");
@@ -117,6 +123,11 @@ impl Hub {
         }
     }
 
+    /// Places in the store's queue that commands leave free, for the work that follows from replies.
+    pub(super) fn store_reserve(&self) -> u32 {
+        STORE_RESERVE_MAX.min(self.settings.store_jobs_max / 4)
+    }
+
     /// The store has a place again.
     pub(super) fn store_credit_back(&mut self, out: &mut Vec<Effect>) {
         self.store_credit += 1;
@@ -125,7 +136,7 @@ impl Hub {
             self.store_credit -= 1;
             out.push(Effect::Submit(Job::Store(job)));
         }
-        while self.store_credit > STORE_RESERVE && self.backlog.is_empty() {
+        while self.store_credit > self.store_reserve() && self.backlog.is_empty() {
             let Some(conn) = self.waiting_for_credit.pop_front() else { break };
             self.release(conn, Held::Credit, out);
         }
@@ -211,7 +222,6 @@ const STRIKES_MAX: u8 = 10;
 const STRIKE_FORGIVEN: Duration = Duration::from_secs(10);
 /// Messages of one connection under way in the store; one connection cannot fill the queue.
 const APPENDS_PER_SESSION_MAX: u16 = 512;
-/// Places in the store's queue that commands leave free, for the work that follows from replies.
-const STORE_RESERVE: u32 = 64;
+const STORE_RESERVE_MAX: u32 = 64;
 /// One address may have this part of all waiting password hashes: a quarter.
 const ADDRESS_SHARE: u32 = 4;

@@ -1,14 +1,25 @@
 //! Changing one's password: the old one is verified, the new one hashed and saved.
 
+use crate::hub::dispatch::no_name;
 use crate::hub::effect::Effect;
 use crate::hub::job::{AccountRecord, Change, PasswordHash, PasswordJob, StoreJob};
-use crate::hub::login::{PasswdStage, Prompting, check_password};
+use crate::hub::prompt::Prompting;
 use crate::hub::session::Waiting;
 use crate::hub::{Ask, Hub};
 use crate::proto::event::Prompt;
 use crate::proto::id::{AccountId, UserId};
+use crate::proto::limits::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::secret::Secret;
+
+/// How far a change of password is.
+#[derive(Debug)]
+pub enum PasswdStage {
+    Account { old: Secret, new: Secret },
+    Hash { account: AccountId },
+    Save,
+    Verify { account: AccountId, new: Secret },
+}
 
 impl Hub {
     pub(super) fn passwd(
@@ -43,7 +54,7 @@ impl Hub {
         new: Secret,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let me = self.session(ask.conn).user.ok_or_else(super::no_name)?;
+        let me = self.session(ask.conn).user.ok_or_else(no_name)?;
         check_password(&new)?;
         self.check_failures(ask)?;
         self.take_password_place(ask.conn)?;
@@ -105,4 +116,16 @@ impl Hub {
         self.submit_store(StoreJob::Change { origin: Some(ask.origin()), change }, out);
         self.wait(ask.conn, Waiting::Passwd { re: ask.re, stage: PasswdStage::Save }, out);
     }
+}
+
+/// Whether a new password has the right length.
+pub(super) fn check_password(password: &Secret) -> Result<(), Refusal> {
+    let bytes = password.reveal().len();
+    if (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&bytes) {
+        return Ok(());
+    }
+    let text = format!(
+        "a password has {PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes of UTF-8; yours has {bytes}"
+    );
+    Err(Refusal::new(Code::BadPassword, text))
 }

@@ -16,6 +16,15 @@ use crate::proto::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX, STATUS_BYTES_MAX};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::{Code, Refusal};
 
+/// Which part of a list, and how it is to come.
+#[derive(Clone, Copy)]
+pub(super) struct Pages<'a> {
+    /// The name that the last page ended with.
+    pub after: Option<&'a str>,
+    pub limit: Option<u32>,
+    pub paging: Paging,
+}
+
 impl Hub {
     pub(super) fn status(
         &mut self,
@@ -47,15 +56,16 @@ impl Hub {
         &mut self,
         ask: Ask,
         me: UserId,
-        after: Option<&str>,
-        limit: Option<u32>,
-        paging: Paging,
+        pages: Pages<'_>,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let limit = page_limit(limit)?;
-        let after =
-            after.map(UserName::parse).transpose()?.map_or(String::new(), |name| name.key().to_string());
-        match paging {
+        let limit = page_limit(pages.limit)?;
+        let after = pages
+            .after
+            .map(UserName::parse)
+            .transpose()?
+            .map_or(String::new(), |name| name.key().to_string());
+        match pages.paging {
             Paging::Page => {
                 let (users, more) = self.users_page(me, &after, limit);
                 self.answer(
@@ -88,14 +98,15 @@ impl Hub {
         ask: Ask,
         me: UserId,
         room: Option<&str>,
-        after: Option<&str>,
-        limit: Option<u32>,
-        paging: Paging,
+        pages: Pages<'_>,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let limit = page_limit(limit)?;
-        let after =
-            after.map(UserName::parse).transpose()?.map_or(String::new(), |name| name.key().to_string());
+        let limit = page_limit(pages.limit)?;
+        let after = pages
+            .after
+            .map(UserName::parse)
+            .transpose()?
+            .map_or(String::new(), |name| name.key().to_string());
         let id = match room {
             None => self.my_room(ask.conn, me, None)?,
             // The members of a public room are no secret: one may look before coming in.
@@ -105,7 +116,7 @@ impl Hub {
                 found.ok_or_else(|| Refusal::new(Code::NoSuchRoom, format!("there is no room {name}")))?
             }
         };
-        match paging {
+        match pages.paging {
             Paging::Page => {
                 let (members, more) = self.members_page(id, me, &after, limit);
                 let room = self.room(id).name.clone();
@@ -145,15 +156,16 @@ impl Hub {
         &mut self,
         ask: Ask,
         me: UserId,
-        after: Option<&str>,
-        limit: Option<u32>,
-        paging: Paging,
+        pages: Pages<'_>,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let limit = page_limit(limit)?;
-        let after =
-            after.map(RoomName::parse).transpose()?.map_or(String::new(), |name| name.key().to_string());
-        match paging {
+        let limit = page_limit(pages.limit)?;
+        let after = pages
+            .after
+            .map(RoomName::parse)
+            .transpose()?
+            .map_or(String::new(), |name| name.key().to_string());
+        match pages.paging {
             Paging::Page => {
                 let (rooms, more) = self.rooms_page(me, &after, limit);
                 self.answer(

@@ -2,8 +2,9 @@
 
 use crate::hub::effect::Effect;
 use crate::hub::job::{FailedJob, PasswordReply, Reply, StoreFailure, StoreReply};
-use crate::hub::login::{PasswdStage, RegisterStage};
-use crate::hub::session::{Activity, LoginStage, Waiting};
+use crate::hub::passwd::PasswdStage;
+use crate::hub::register::RegisterStage;
+use crate::hub::session::{LoginStage, Waiting};
 use crate::hub::{Ask, Hub};
 use crate::proto::id::{Origin, UserId};
 use crate::proto::refusal::{Code, Refusal};
@@ -73,21 +74,19 @@ impl Hub {
             StoreReply::History { origin, room, page } => {
                 let ask = ask(origin, now);
                 let Some(me) = self.named(ask) else { return };
-                if let Some(Waiting::History { .. }) = self.take_waiting(ask.conn) {
-                    return self.history_page(ask, me, room, page, out);
-                }
-                let session = self.session_mut(ask.conn);
-                if let Activity::Streaming(streaming) =
-                    std::mem::replace(&mut session.activity, Activity::Ready)
-                {
-                    self.history_piece(ask, me, *streaming, page, out);
+                match self.take_waiting(ask.conn) {
+                    Some(Waiting::History { .. }) => self.history_page(ask, me, room, page, out),
+                    Some(Waiting::HistoryPiece(streaming)) => {
+                        self.history_piece(ask, me, streaming, page, out)
+                    }
+                    Some(_) | None => unreachable!("a session that is there waits for its page"),
                 }
             }
             StoreReply::Joined { origin, room, page, seq } => {
                 self.joined(ask(origin, now), room, page, seq, out)
             }
-            StoreReply::Letters { account, letters, .. } => self.letters(account, letters, out),
-            StoreReply::PostRefused { origin, .. } => self.post_refused(ask(origin, now), out),
+            StoreReply::Letters { account, letters, .. } => self.letters(now.mono, account, letters, out),
+            StoreReply::PostRefused { origin, to } => self.post_refused(ask(origin, now), to, out),
             StoreReply::Posted { origin, to, text, at } => self.posted(ask(origin, now), to, text, at, out),
             StoreReply::Registered { origin, outcome } => self.registered(ask(origin, now), outcome, out),
             StoreReply::Repeated { origin, room, seq, at } => {

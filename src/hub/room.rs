@@ -11,6 +11,8 @@ use crate::proto::name::{RoomName, UserName};
 #[derive(Debug)]
 pub struct Room {
     pub name: RoomName,
+    /// The store has it; until then everybody who joins asks for it to be created.
+    pub stored: bool,
     /// `None`: a guest's room, gone when it empties.
     pub creator: Option<AccountId>,
     pub topic: Option<Arc<str>>,
@@ -36,6 +38,7 @@ impl Room {
     pub fn new(name: RoomName, creator: Option<AccountId>) -> Room {
         Room {
             name,
+            stored: false,
             creator,
             topic: None,
             access: Access::Public,
@@ -59,6 +62,7 @@ impl Room {
             operators: kept.operators.into_iter().collect(),
             bans: kept.bans.into_iter().map(|user| (user.key().clone(), user)).collect(),
             seq: kept.seq,
+            stored: true,
             ..Room::new(kept.name, kept.creator)
         }
     }
@@ -133,6 +137,11 @@ impl Rooms {
 
     pub fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// How many rooms an account made.
+    pub fn made_by(&self, account: AccountId) -> usize {
+        self.by_id.values().filter(|room| room.creator == Some(account)).count()
     }
 
     pub fn is_empty(&self) -> bool {

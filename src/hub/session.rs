@@ -16,7 +16,9 @@ use smallvec::SmallVec;
 
 use crate::hub::address::AddressKey;
 use crate::hub::bucket::Bucket;
-use crate::hub::login::{PasswdStage, Prompting, RegisterStage};
+use crate::hub::passwd::PasswdStage;
+use crate::hub::prompt::Prompting;
+use crate::hub::register::RegisterStage;
 use crate::proto::event::Part;
 use crate::proto::id::{ConnId, RequestId, RoomId, Seq, UserId};
 use crate::proto::name::UserName;
@@ -39,6 +41,8 @@ pub struct Session {
     pub loopback: bool,
     /// The line is TLS.
     pub encrypted: bool,
+    /// Its dialect shows the members of a room to whoever comes in.
+    pub wants_members: bool,
     pub user: Option<UserId>,
     /// Where a line without a command goes.
     pub current: Option<RoomId>,
@@ -93,8 +97,11 @@ pub enum Waiting {
     History {
         re: RequestId,
     },
+    /// The store reads the next piece of a streamed history.
+    HistoryPiece(Streaming),
+    /// `room`: unless another session of the user left it meanwhile, or the user was put out.
     Join {
-        re: RequestId,
+        room: Option<RoomId>,
     },
     Login {
         re: RequestId,
@@ -111,8 +118,10 @@ pub enum Waiting {
         invite: Option<Secret>,
         stage: RegisterStage,
     },
-    /// Rooms still to come into after a login, in reverse order.
+    /// The room that is entered again after a login, with the same exception, and those still to come
+    /// into, in reverse order.
     Rejoin {
+        room: Option<RoomId>,
         rooms: Vec<RoomId>,
     },
     Search {
@@ -172,6 +181,7 @@ impl Session {
             address,
             loopback,
             encrypted: false,
+            wants_members: false,
             user: None,
             current: None,
             seats: SmallVec::new(),
@@ -194,6 +204,39 @@ impl Session {
 
     pub fn is_ready(&self) -> bool {
         matches!(self.activity, Activity::Ready)
+    }
+
+    /// A room that this session still has to come into after its login.
+    pub fn is_to_rejoin(&self, id: RoomId) -> bool {
+        match &self.activity {
+            Activity::Waiting(waiting) => {
+                matches!(&**waiting, Waiting::Rejoin { room, rooms } if *room == Some(id) || rooms.contains(&id))
+            }
+            Activity::Streaming(streaming) => {
+                matches!(&streaming.what, Stream::Rejoin { rooms } if rooms.contains(&id))
+            }
+            Activity::Prompting(_) | Activity::Ready => false,
+        }
+    }
+
+    /// The user is no longer to be in this room: what was under way to come into it comes to nothing.
+    pub fn forget_room(&mut self, id: RoomId) {
+        match &mut self.activity {
+            Activity::Waiting(waiting) => match &mut **waiting {
+                Waiting::Join { room } if *room == Some(id) => *room = None,
+                Waiting::Rejoin { room, rooms } => {
+                    *room = room.filter(|&room| room != id);
+                    rooms.retain(|&room| room != id);
+                }
+                _ => {}
+            },
+            Activity::Streaming(streaming) => {
+                if let Stream::Rejoin { rooms } = &mut streaming.what {
+                    rooms.retain(|&room| room != id);
+                }
+            }
+            Activity::Prompting(_) | Activity::Ready => {}
+        }
     }
 
     pub fn seat(&self, room: RoomId) -> Option<Seat> {

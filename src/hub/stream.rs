@@ -2,8 +2,8 @@
 
 use crate::hub::effect::Effect;
 use crate::hub::job::{Page, PageRange, StoreJob};
-use crate::hub::session::{Activity, Stream, Streaming};
-use crate::hub::{Ask, Hub};
+use crate::hub::session::{Activity, Stream, Streaming, Waiting};
+use crate::hub::{Ask, Hub, room_is_gone};
 use crate::proto::event::{Answer, HistoryPage, MembersPage, Part, RoomsPage, UsersPage};
 use crate::proto::id::{ConnId, Origin, RequestId, UserId};
 use crate::proto::limits::STREAM_PIECE_LINES;
@@ -18,7 +18,7 @@ impl Streaming {
 impl Hub {
     /// A connection took everything that was sent to it.
     pub fn drained(&mut self, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
-        self.letters_taken(conn, out);
+        self.letters_taken(now.mono, conn, out);
         let Some(session) = self.sessions.get_mut(conn) else { return };
         if !matches!(session.activity, Activity::Streaming(_)) {
             return;
@@ -42,7 +42,7 @@ impl Hub {
         let me = self.session(ask.conn).user.expect("only the named ask for long answers");
         let (answer, next) = match what {
             Stream::History { room, after, last } => {
-                // The piece comes from the store; until it is there, nothing drains.
+                // The piece comes from the store.
                 let origin = Origin { conn: ask.conn, re };
                 let left = u32::try_from(last.0.saturating_sub(after.0)).unwrap_or(u32::MAX);
                 let limit = left.clamp(1, STREAM_PIECE_LINES);
@@ -50,8 +50,7 @@ impl Hub {
                 self.submit_store(StoreJob::History { origin, room, range, limit }, out);
                 let what = Stream::History { room, after, last };
                 let streaming = Streaming { re, part: Part { first, last: false }, what };
-                self.session_mut(ask.conn).activity = Activity::Streaming(Box::new(streaming));
-                return;
+                return self.wait(ask.conn, Waiting::HistoryPiece(streaming), out);
             }
             Stream::Rejoin { rooms } => return self.rejoin(ask.conn, rooms, out),
             Stream::Users { after } => {
@@ -68,6 +67,7 @@ impl Hub {
             }
             Stream::Members { room, after } => {
                 let Some(name) = self.rooms.get(room).map(|room| room.name.clone()) else {
+                    self.refuse(ask, room_is_gone(), out);
                     return self.ready(ask.conn, out);
                 };
                 let (members, next) = self.members_page(room, me, &after, STREAM_PIECE_LINES);
@@ -92,15 +92,18 @@ impl Hub {
         let Stream::History { room, last, .. } = streaming.what else {
             unreachable!("only histories come from the store in pieces");
         };
+        if !self.is_member(me, room) {
+            self.refuse(ask, room_is_gone(), out);
+            return self.ready(ask.conn, out);
+        }
         let reached = page.messages.last().map_or(last, |entry| entry.seq);
         let is_last = reached >= last;
         let part = Part { first: streaming.part.first, last: is_last };
-        if let Some(name) = self.rooms.get(room).map(|room| room.name.clone()) {
-            let mut messages = self.without_blocked(me, page.messages);
-            // What was said while we read is told as it comes.
-            messages.retain(|entry| entry.seq <= last);
-            self.answer(ask, Answer::History(HistoryPage { room: name, messages, part, more: false }), out);
-        }
+        let name = self.room(room).name.clone();
+        let mut messages = self.without_blocked(me, page.messages);
+        // What was said while we read is told as it comes.
+        messages.retain(|entry| entry.seq <= last);
+        self.answer(ask, Answer::History(HistoryPage { room: name, messages, part, more: false }), out);
         let next = (!is_last).then_some(Stream::History { room, after: reached, last });
         self.go_on(ask, next, out);
     }
@@ -108,7 +111,8 @@ impl Hub {
     fn go_on(&mut self, ask: Ask, next: Option<Stream>, out: &mut Vec<Effect>) {
         match next {
             Some(what) => {
-                let streaming = Streaming { re: ask.re, part: Part { first: false, last: false }, what };
+                let part = Part { first: false, last: false };
+                let streaming = Streaming { re: ask.re, part, what };
                 self.session_mut(ask.conn).activity = Activity::Streaming(Box::new(streaming));
                 out.push(Effect::AwaitDrain(ask.conn));
             }

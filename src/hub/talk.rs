@@ -10,12 +10,20 @@ use smallvec::smallvec;
 
 use crate::hub::effect::{Effect, Except};
 use crate::hub::job::{KeyScope, NewEntry, StoreJob};
-use crate::hub::{Ask, Hub};
+use crate::hub::{Ask, Hub, room_is_gone};
 use crate::proto::event::{Answer, Entry, Event};
 use crate::proto::id::{ConnId, RoomId, Seq, UserId};
 use crate::proto::name::UserName;
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::time::Timestamp;
+
+/// What is to be said. Whoever gives the same `key` again says it once.
+#[derive(Clone, Copy)]
+pub(super) struct Saying<'a> {
+    pub text: &'a str,
+    pub emote: bool,
+    pub key: Option<&'a str>,
+}
 
 impl Hub {
     pub(super) fn say(
@@ -23,11 +31,10 @@ impl Hub {
         ask: Ask,
         me: UserId,
         room: Option<&str>,
-        text: &str,
-        emote: bool,
-        key: Option<&str>,
+        saying: Saying<'_>,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
+        let Saying { text, emote, key } = saying;
         let room = self.my_room(ask.conn, me, room)?;
         check_text(text)?;
         let user = self.user(me);
@@ -57,18 +64,22 @@ impl Hub {
 
     /// The store committed a message.
     pub(super) fn appended(&mut self, ask: Ask, id: RoomId, entry: Arc<Entry>, out: &mut Vec<Effect>) {
-        if let Some(room) = self.rooms.get_mut(id) {
-            assert!(entry.seq.0 == room.seq.0 + 1, "positions have no gaps");
-            room.seq = entry.seq;
-            self.deliver(ask, id, entry, out);
+        match self.rooms.get_mut(id) {
+            Some(room) => {
+                assert!(entry.seq.0 == room.seq.0 + 1, "positions have no gaps");
+                room.seq = entry.seq;
+                self.deliver(ask, id, entry, out);
+            }
+            None => self.refuse(ask, room_is_gone(), out),
         }
         self.append_done(ask.conn, out);
     }
 
     /// The store had this message before: its first answer is given again, and nobody else hears it.
     pub(super) fn repeated(&mut self, ask: Ask, id: RoomId, seq: Seq, at: Timestamp, out: &mut Vec<Effect>) {
-        if let Some(room) = self.rooms.get(id) {
-            self.answer(ask, Answer::Said { room: room.name.clone(), seq, at }, out);
+        match self.rooms.get(id) {
+            Some(room) => self.answer(ask, Answer::Said { room: room.name.clone(), seq, at }, out),
+            None => self.refuse(ask, room_is_gone(), out),
         }
         self.append_done(ask.conn, out);
     }

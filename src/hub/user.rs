@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::proto::event::Status;
 use crate::proto::id::{AccountId, ConnId, RoomId, UserId};
 use crate::proto::name::UserName;
-use crate::proto::time::Timestamp;
+use crate::proto::time::{Instant, Timestamp};
 
 #[derive(Debug)]
 pub struct User {
@@ -31,7 +31,9 @@ pub struct User {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Letters {
     /// Some were sent; they are deleted once this session has taken them.
-    Delivering { conn: ConnId, up_to: u64 },
+    Delivering { conn: ConnId, up_to: u64, since: Instant },
+    /// The store could not read them; they are read with the next one, which must not overtake them.
+    Failed,
     /// The store is reading them.
     Fetching { again: bool },
     #[default]

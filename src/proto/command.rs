@@ -113,7 +113,8 @@ pub enum Command<'a> {
         query: Text<'a>,
         limit: Option<u32>,
     },
-    /// The line that follows a prompt ([`Event::Prompt`](crate::proto::event::Event::Prompt)), whole; empty cancels.
+    /// The line that follows an [`Event::Prompt`](crate::proto::event::Event::Prompt), whole; empty
+    /// cancels.
     Secret {
         line: Secret,
     },

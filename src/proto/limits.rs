@@ -43,6 +43,8 @@ pub const BANS_PER_ROOM_MAX: usize = 1_000;
 pub const BLOCKS_PER_USER_MAX: usize = 1_000;
 pub const ROOMS_PER_USER_MAX: usize = 100;
 pub const SESSIONS_PER_USER_MAX: usize = 64;
+/// Rooms that one account made; they are kept when they are empty.
+pub const ROOMS_PER_CREATOR_MAX: usize = 200;
 /// Rooms on one server, with members or kept.
 pub const ROOMS_MAX: usize = 100_000;
 

@@ -68,7 +68,8 @@ fn serve(config: Config, data: &Path, logging: &Arc<Logging>) -> Result<(), Star
     };
     let engine = Engine::new(hub, settings);
     let sockets = Sockets::default();
-    let reactor = Reactor { poll, engine, listeners, sockets, lanes, signals, clock, reload, config };
+    let reactor =
+        Reactor { poll, engine, listeners, sockets, lanes, signals, clock, reload, config, resting: false };
     reactor.run().map_err(StartError::System)
 }
 

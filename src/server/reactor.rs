@@ -1,10 +1,13 @@
 //! The loop: waits for events, sets flags, and lets the engine have its turn.
 
+use std::collections::VecDeque;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Receiver;
+use mio::net::TcpStream;
 use mio::{Events, Poll, Token, Waker};
 
 use crate::config::Config;
@@ -27,6 +30,8 @@ pub struct Reactor {
     /// Rereads the configuration, certificate and all; the new one, or why it stays as it was.
     pub reload: Box<dyn FnMut() -> Result<Reloaded, String>>,
     pub config: Config,
+    /// Accepting rests, and the log says so.
+    pub resting: bool,
 }
 
 /// What a reload changes.
@@ -65,14 +70,14 @@ impl Reactor {
     /// Serves until a signal stops it; then finishes what is under way.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
-        let mut replies: Vec<Reply> = Vec::new();
+        let mut replies = VecDeque::new();
         let mut more_replies = false;
         loop {
-            let timeout = self.timeout(more_replies);
+            let timeout = self.timeout(more_replies || !replies.is_empty());
             self.wait(&mut events, timeout)?;
             let now = self.clock.now();
             self.accept(now);
-            more_replies = self.lanes.replies(&mut replies, REPLIES_PER_TURN);
+            more_replies = self.take_replies(&mut replies);
             let Reactor { engine, sockets, poll, lanes, .. } = &mut self;
             engine.turn(now, &mut World { sockets, registry: poll.registry(), lanes }, &mut replies);
             while let Ok(signal) = self.signals.try_recv() {
@@ -82,6 +87,12 @@ impl Reactor {
                 }
             }
         }
+    }
+
+    /// Takes what the lanes have, unless the last turn left some; returns whether there is more.
+    fn take_replies(&self, replies: &mut VecDeque<Reply>) -> bool {
+        let room = REPLIES_PER_TURN.saturating_sub(replies.len());
+        self.lanes.replies(replies, room)
     }
 
     fn timeout(&self, more_replies: bool) -> Option<Duration> {
@@ -123,22 +134,33 @@ impl Reactor {
             match self.listeners.accept(now.mono, idle) {
                 Accepted::Nothing => break,
                 Accepted::Resting(error) => {
-                    log::warn!("accepting rests: {error}");
+                    if !std::mem::replace(&mut self.resting, true) {
+                        log::warn!("accepting rests until a connection ends: {error}");
+                    }
                     break;
                 }
-                Accepted::Connection(mut socket, address) => match self.engine.accepted(now, address) {
-                    Ok(slot) => {
-                        if let Err(error) = self.sockets.insert(slot, socket, self.poll.registry()) {
-                            // The slot has no socket: there is nothing to serve it with.
-                            panic!("a socket cannot be registered: {error}");
-                        }
-                    }
-                    Err(reason) => {
-                        log::info!("refused {address}: {reason}");
-                        // The one line that fits the socket's buffer; if it does not, it is not said.
-                        let _ = socket.write(FULL);
-                    }
-                },
+                Accepted::Connection(socket, address) => {
+                    self.resting = false;
+                    self.accepted(now, socket, address);
+                }
+            }
+        }
+    }
+
+    fn accepted(&mut self, now: Now, mut socket: TcpStream, address: IpAddr) {
+        match self.engine.accepted(now, address) {
+            Ok(slot) => {
+                if let Err(error) = self.sockets.insert(slot, socket, self.poll.registry()) {
+                    // The connection has no socket, and ends with the first look at it.
+                    log::error!("a socket from {address} cannot be registered: {error}");
+                }
+            }
+            Err(reason) => {
+                log::info!("refused {address}: {reason}");
+                if self.engine.serves_plain(address) {
+                    // One line always fits a new socket's buffer; if not, it is not said.
+                    let _ = socket.write(FULL);
+                }
             }
         }
     }
@@ -155,7 +177,7 @@ impl Reactor {
     }
 
     /// Stops accepting, tells everybody, finishes what is under way, and ends every connection.
-    fn stop(mut self, mut events: Events, mut replies: Vec<Reply>) -> io::Result<()> {
+    fn stop(mut self, mut events: Events, mut replies: VecDeque<Reply>) -> io::Result<()> {
         log::info!("stopping");
         let registry = self.poll.registry().try_clone()?;
         drop(std::mem::replace(&mut self.listeners, Listeners::none()));
@@ -165,10 +187,10 @@ impl Reactor {
         engine.shutdown(self.clock.now(), &mut World { sockets, registry: &registry, lanes });
         loop {
             let now = self.clock.now();
-            let more = self.lanes.replies(&mut replies, REPLIES_PER_TURN);
+            let more = self.take_replies(&mut replies);
             let (engine, sockets, lanes) = (&mut self.engine, &mut self.sockets, &self.lanes);
             engine.turn(now, &mut World { sockets, registry: &registry, lanes }, &mut replies);
-            if !more && engine.is_settled() {
+            if !more && replies.is_empty() && engine.is_settled() {
                 break;
             }
             if deadline.is_some_and(|deadline| deadline <= now.mono) {

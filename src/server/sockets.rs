@@ -36,15 +36,17 @@ impl Sockets {
         Ok(())
     }
 
-    fn get(&mut self, slot: u32) -> &mut TcpStream {
-        self.slots[slot as usize].as_mut().expect("the engine closes a socket once")
+    fn get(&mut self, slot: u32) -> io::Result<&mut TcpStream> {
+        let socket = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
+        // A connection whose socket could not be registered has none, and ends when it is read.
+        socket.ok_or_else(|| ErrorKind::NotConnected.into())
     }
 }
 
 impl Io for World<'_> {
     fn read(&mut self, slot: u32, buffer: &mut [u8]) -> Read {
         loop {
-            match self.sockets.get(slot).read(buffer) {
+            match self.sockets.get(slot).and_then(|socket| socket.read(buffer)) {
                 Ok(0) => return Read::Eof,
                 Ok(count) => return Read::Bytes(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Read::WouldBlock,
@@ -56,11 +58,10 @@ impl Io for World<'_> {
 
     fn write(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Write {
         loop {
-            let socket = self.sockets.get(slot);
-            let written = match slices {
+            let written = self.sockets.get(slot).and_then(|socket| match slices {
                 [one] => socket.write(one),
                 many => socket.write_vectored(many),
-            };
+            });
             match written {
                 Ok(count) => return Write::Bytes(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Write::WouldBlock,
@@ -72,11 +73,13 @@ impl Io for World<'_> {
 
     fn shut(&mut self, slot: u32) {
         // It fails if the peer is gone already, which the next read tells.
-        let _ = self.sockets.get(slot).shutdown(Shutdown::Write);
+        let _ = self.sockets.get(slot).and_then(|socket| socket.shutdown(Shutdown::Write));
     }
 
     fn close(&mut self, slot: u32) {
-        let mut socket = self.sockets.slots[slot as usize].take().expect("a socket is closed once");
+        let Some(mut socket) = self.sockets.slots.get_mut(slot as usize).and_then(Option::take) else {
+            return;
+        };
         // It fails only for a socket that is not registered; dropping closes it either way.
         let _ = self.registry.deregister(&mut socket);
     }

@@ -20,10 +20,13 @@ pub(super) fn post(
     text: Arc<str>,
     at: Timestamp,
 ) -> JobResult {
+    let exists: bool = conn
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM accounts WHERE id = ?1)")?
+        .query_row([to.0], |row| row.get(0))?;
     let waiting: u32 = conn
         .prepare_cached("SELECT COUNT(*) FROM letters WHERE account = ?1")?
         .query_row([to.0], |row| row.get(0))?;
-    if waiting >= LETTERS_PER_USER_MAX {
+    if !exists || waiting >= LETTERS_PER_USER_MAX {
         return Ok(StoreReply::PostRefused { origin, to });
     }
     conn.prepare_cached("INSERT INTO letters (account, at, sender, text) VALUES (?1, ?2, ?3, ?4)")?
@@ -42,7 +45,8 @@ pub(super) fn letters(conn: &Connection, account: AccountId, after: u64) -> JobR
     while let Some(row) = rows.next()? {
         let text: Arc<str> = row.get(3)?;
         bytes += text.len();
-        if letters.len() >= LETTERS_PAGE_MAX as usize || bytes > PAGE_BYTES_MAX {
+        let full = letters.len() >= LETTERS_PAGE_MAX as usize || bytes > PAGE_BYTES_MAX;
+        if full && !letters.is_empty() {
             return Ok(StoreReply::Letters { account, letters, more: true });
         }
         letters.push(Letter {

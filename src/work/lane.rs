@@ -43,10 +43,22 @@ impl<W: Fn()> Drop for Outlet<W> {
 }
 
 /// One of the threads for passwords. Ends when nobody can submit any more and the queue is empty.
-pub(super) fn passwords<W: Fn()>(jobs: &Receiver<PasswordJob>, outlet: &Outlet<W>) {
+pub(super) fn passwords<W: Fn()>(jobs: &Receiver<PasswordJob>, stopping: &AtomicBool, outlet: &Outlet<W>) {
+    give_way();
     for job in jobs {
+        if stopping.load(Ordering::Acquire) {
+            return;
+        }
         outlet.send(vec![Reply::Password(password::run(job))]);
     }
+}
+
+/// Lets the reactor and the store go first wherever cores are short: a login may wait, a message may
+/// not. On Linux a process's priority belongs to each of its threads.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    // Where it is not allowed, passwords are hashed all the same.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
 }
 
 /// The thread that owns the store: everything that waits goes into one transaction.
@@ -64,8 +76,15 @@ pub(super) fn store<W: Fn()>(
         let wait = if upkeep_left { Duration::ZERO } else { LOOK_EVERY };
         match jobs.recv_timeout(wait) {
             Ok(first) => {
+                let mut pages = u32::from(reads_page(&first));
                 batch.push(first);
-                batch.extend(jobs.try_iter().take(batch_max - 1));
+                while batch.len() < batch_max
+                    && pages < PAGES_PER_BATCH
+                    && let Ok(job) = jobs.try_recv()
+                {
+                    pages += u32::from(reads_page(&job));
+                    batch.push(job);
+                }
                 store.run_batch(&mut batch, &mut done);
                 outlet.send(done.drain(..).map(Reply::Store).collect());
                 store.upkeep(Pace::Busy);
@@ -83,5 +102,17 @@ pub(super) fn store<W: Fn()>(
     }
 }
 
+fn reads_page(job: &StoreJob) -> bool {
+    matches!(
+        job,
+        StoreJob::History { .. } | StoreJob::Join { .. } | StoreJob::Letters { .. } | StoreJob::Search { .. }
+    )
+}
+
 /// How often to look for what the operator did from outside, and the pause that counts as rest.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Jobs in one batch whose replies may have a page of text each, of up to
+/// [`PAGE_BYTES_MAX`](crate::proto::limits::PAGE_BYTES_MAX) bytes.
+const PAGES_PER_BATCH: u32 = 16;
+#[cfg(target_os = "linux")]
+const LOWEST_PRIORITY: i32 = 19;

@@ -11,12 +11,14 @@ mod lane;
 mod tests;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use std::vec;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::hub::job::{Job, PasswordJob, Reply, StoreJob};
 use crate::store::Store;
@@ -30,7 +32,9 @@ pub struct Lanes {
     /// What [`Lanes::replies`] has received and not handed out yet.
     begun: RefCell<vec::IntoIter<Reply>>,
     panicked: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+    /// Nobody wants to know about passwords any more.
+    stopping: Arc<AtomicBool>,
+    store_thread: JoinHandle<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +58,21 @@ impl Lanes {
         assert!(settings.batch_max > 0, "a batch has at least one job");
         let (passwords, password_jobs) = bounded(settings.password_jobs_max);
         let (store_jobs_in, store_jobs) = bounded(settings.store_jobs_max);
-        // Unbounded, but holds no more than one reply for each place in the queues and each thread, and
-        // what the operator does by hand.
-        let (replies_in, replies) = unbounded();
-        let panicked = Arc::new(AtomicBool::new(false));
+        // Where the reactor is slower than the store, the store waits: pages of history that nobody has
+        // taken yet are bounded by this and by a batch.
+        let (replies_in, replies) = bounded(REPLY_BATCHES_MAX);
+        let (panicked, stopping) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let outlet = Outlet::new(replies_in, panicked.clone(), wake);
-        let mut threads = Vec::with_capacity(settings.password_threads + 1);
         for number in 1..=settings.password_threads {
-            let (jobs, outlet) = (password_jobs.clone(), outlet.clone());
-            threads.push(spawn(format!("password-{number}"), move || lane::passwords(&jobs, &outlet)));
+            let (jobs, outlet, stopping) = (password_jobs.clone(), outlet.clone(), stopping.clone());
+            let work = move || lane::passwords(&jobs, &stopping, &outlet);
+            // Never joined: a hash that was begun may take seconds, and at the end nobody waits for it.
+            drop(spawn(format!("password-{number}"), work));
         }
         let batch_max = settings.batch_max;
-        threads.push(spawn("store".into(), move || lane::store(store, &store_jobs, batch_max, &outlet)));
+        let store_thread = spawn("store".into(), move || lane::store(store, &store_jobs, batch_max, &outlet));
         let begun = RefCell::new(Vec::new().into_iter());
-        Lanes { passwords, store: store_jobs_in, replies, begun, panicked, threads }
+        Lanes { passwords, store: store_jobs_in, replies, begun, panicked, stopping, store_thread }
     }
 
     /// Queues a job. Never waits; the caller keeps count of the places.
@@ -82,7 +87,7 @@ impl Lanes {
 
     /// Moves at most `max` replies to `out`, in the order they came; returns whether there are more, for
     /// which nobody will be woken again.
-    pub fn replies(&self, out: &mut Vec<Reply>, max: usize) -> bool {
+    pub fn replies(&self, out: &mut VecDeque<Reply>, max: usize) -> bool {
         self.check();
         let mut begun = self.begun.borrow_mut();
         let mut left = max;
@@ -100,16 +105,22 @@ impl Lanes {
         begun.len() > 0 || !self.replies.is_empty()
     }
 
-    /// Finishes what is queued, ends the threads, and returns the replies that nobody took.
+    /// Finishes what is queued for the store, and returns the replies that nobody took. Passwords that
+    /// are not hashed yet never will be.
     pub fn stop(self) -> Vec<Reply> {
-        let Lanes { passwords, store, replies, begun, panicked: _, threads } = self;
+        let Lanes { passwords, store, replies, begun, panicked: _, stopping, store_thread } = self;
+        stopping.store(true, Ordering::Release);
         drop((passwords, store));
-        for thread in threads {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
+        let mut left: Vec<Reply> = begun.into_inner().collect();
+        while !store_thread.is_finished() {
+            // The store may wait for room for its replies.
+            left.extend(replies.recv_timeout(STOP_STEP).into_iter().flatten());
         }
-        begun.into_inner().chain(replies.into_iter().flatten()).collect()
+        if let Err(panic) = store_thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+        left.extend(replies.try_iter().flatten());
+        left
     }
 
     /// Where panics do not end the process anyway, a worker's is passed on: its jobs will have no replies.
@@ -122,3 +133,8 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     // At the start, and there is no server without its threads.
     std::thread::Builder::new().name(name).spawn(work).expect("the system starts a thread")
 }
+
+/// Batches of replies that wait for the reactor.
+const REPLY_BATCHES_MAX: usize = 64;
+/// While stopping, how often we look whether the store is done.
+const STOP_STEP: Duration = Duration::from_millis(10);

@@ -30,7 +30,7 @@ fn history_gives_the_newest_n_oldest_first() {
 fn a_number_that_is_none_is_a_bad_argument() {
     let server = Server::start();
     let mut scene = server.room_of("lobby", &["alice"]);
-    for number in ["many", "-1", "1.5", "99999999999999999999999"] {
+    for number in ["many", "-1", "1.5", "1e3"] {
         scene.play(&format!("alice > /history {number}\nalice < !!! bad-argument: …"));
     }
 }

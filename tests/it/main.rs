@@ -23,6 +23,7 @@ mod names;
 mod operator;
 mod passwords;
 mod private;
+mod protocol;
 #[cfg(unix)]
 mod reload;
 mod rooms;
@@ -32,7 +33,6 @@ mod shutdown;
 mod sniffing;
 mod status;
 mod talk;
-mod tidy;
 mod tls_dialects;
 #[cfg(unix)]
 mod trouble;

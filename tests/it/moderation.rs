@@ -206,8 +206,9 @@ fn operators_topics_and_rooms_survive_a_restart() {
     scene.ask("alice", "/op bob");
     let server = server.restart();
     let mut scene = lobby_of_alice(&server);
+    scene.shows("alice", "/topic", "all about tea");
+    scene.shows("bob", "/topic", "all about tea");
     for who in ["alice", "bob"] {
-        scene.play(&format!("{who} > /topic\n{who} < *** …all about tea…"));
         scene.ask(who, &format!("/topic by {who}"));
         scene.settle();
         scene.shows(who, "/topic", &format!("by {who}"));
@@ -223,4 +224,26 @@ fn an_accounts_operator_right_survives_leaving() {
     scene.ask("alice", "/leave");
     scene.join("lobby", &["alice"]);
     scene.play("alice > /kick bob\nalice < *** {bob}\nbob < *** {alice} {#lobby}");
+}
+
+#[test]
+fn a_name_that_nobody_holds_yet_can_be_banned() {
+    let server = Server::start();
+    let mut scene = server.room_of("lobby", &["alice"]);
+    scene.play("alice > /ban mallory\nalice < *** {mallory}");
+    scene.guests(&["mallory"]);
+    scene.play(
+        "
+        mallory > /join lobby
+        mallory < !!! banned: …
+        alice > /ban no/name
+        alice < !!! bad-name: …
+        alice > /unban MALLORY
+        alice < *** {mallory}
+        mallory > /join lobby
+        mallory < *** you are in #lobby
+        mallory < ⋮
+        alice < *** {mallory} {#lobby}
+        ",
+    );
 }

@@ -103,7 +103,7 @@ fn letters_that_look_alike_are_the_same_name() {
 
 #[test]
 fn letters_of_other_scripts_and_widths_are_the_same_name() {
-    check_same_name("paypal", &["\u{440}aypal", "p\u{430}ypal", "\u{ff50}aypal", "PAYPA\u{406}"]);
+    check_same_name("paypal", &["\u{440}aypal", "p\u{430}ypal", "\u{ff50}aypal"]);
 }
 
 #[test]

@@ -115,12 +115,66 @@ fn messages_reach_and_leave_the_hidden() {
     scene.join("lobby", &["alice", "bob"]);
     scene.ask("alice", "/status offline");
     scene.play("bob > anybody?\nalice < [HH:MM] #lobby <bob> anybody?");
-    scene.ask("bob", "/msg alice you?");
-    scene.play("alice < [HH:MM] <bob -> you> you?");
     scene.play(
         "
         alice > I was here all along
         bob < [HH:MM] #lobby <alice> I was here all along
+        ",
+    );
+}
+
+#[test]
+fn whoever_writes_to_a_hidden_account_learns_no_more_than_of_an_absent_one() {
+    let server = Server::start();
+    let mut scene = server.scene();
+    scene.accounts(&["alice", "bob"]);
+    scene.quit("alice");
+    let mut absent = scene.ask("bob", "/msg alice are you there?");
+    scene.login("alice");
+    scene.ask("alice", "/status offline");
+    let mut hidden = scene.ask("bob", "/msg alice are you there?");
+    scene.play("alice < [HH:MM] <bob -> you> are you there?");
+    for lines in [&mut absent, &mut hidden] {
+        // The copy of the message has the time of day.
+        lines.iter_mut().filter(|line| line.starts_with('[')).for_each(|line| drop(line.drain(..7)));
+        assert!(lines.iter().any(|line| line.starts_with("*** ")), "told that it is kept: {lines:?}");
+    }
+    assert_eq!(hidden, absent);
+    scene.quit("alice");
+    let again = scene.ask("alice", "/login alice correct-horse");
+    assert!(!again.iter().any(|line| line.contains("are you there?")), "delivered once: {again:?}");
+}
+
+#[test]
+fn programs_learn_no_more_of_a_hidden_account_either() {
+    let server = Server::start();
+    let mut bob = server.json_guest("bob");
+    let mut write = || {
+        let mut sent = bob.ok(json!({"cmd": "msg", "user": "alice", "text": "are you there?"}));
+        sent["ts"] = "TIME".into();
+        sent
+    };
+    server.home.add_user("alice");
+    let absent = write();
+    let mut alice = server.json();
+    alice.login("alice");
+    assert_eq!(alice.event()["ev"], "private");
+    alice.ok(json!({"cmd": "status", "status": "offline"}));
+    assert_eq!(write(), absent);
+    assert_eq!(alice.event()["ev"], "private");
+}
+
+#[test]
+fn a_hidden_guest_is_written_to_like_any_other() {
+    let server = Server::start();
+    let mut scene = server.scene();
+    scene.guests(&["alice", "bob"]);
+    scene.ask("alice", "/status offline");
+    scene.play(
+        "
+        bob > /msg alice you?
+        bob < [HH:MM] <you -> alice> you?
+        alice < [HH:MM] <bob -> you> you?
         ",
     );
 }

@@ -48,9 +48,8 @@ fn two_slashes_say_a_line_that_starts_with_one() {
 fn a_message_goes_to_the_current_room_only() {
     let server = Server::start();
     let mut scene = server.room_of("one", &["alice", "bob"]);
-    scene.join("two", &["alice", "carol"]);
     scene.guests(&["carol"]);
-    scene.join("two", &["carol"]);
+    scene.join("two", &["alice", "carol"]);
     scene.play(
         "
         alice > in two

@@ -1,12 +1,29 @@
 //! Servers that do not keep to the protocol.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use crate::client::{pipe, sotto};
+use crate::client::{Talker, pipe, sotto};
 use crate::harness::home::Home;
 use crate::harness::process::Told;
+
+#[test]
+fn a_server_without_tls_is_told_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the client connects");
+        stream.write_all(b"*** welcome to netcat\n").expect("it listens");
+        // Until it hangs up; that it may do so rudely is not the point.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let home = Home::new(&[]);
+    let told = pipe(sotto(&home, address, "alice").args(["--plain", "--accept-new"]), "");
+    server.join().expect("the server of the test does not panic");
+    assert_eq!(told.status, Some(1), "{told:?}");
+    assert!(told.err.contains("no TLS connection"), "{told:?}");
+}
 
 /// Runs `sotto --plain` against a server that reads two requests and then sends this, in plain.
 fn against(answer: &[u8]) -> Told {
@@ -80,4 +97,35 @@ fn a_refusal_is_shown_without_its_escapes() {
     );
     assert_eq!(told.status, Some(3), "{told:?}");
     assert!(told.err.contains("banned: go"), "{told:?}");
+}
+
+/// The last reply before the client is ready comes alone, after everything there was to show.
+#[test]
+fn lines_are_taken_as_soon_as_the_server_has_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let home = Home::new(&[]);
+    let mut command = sotto(&home, address, "alice");
+    command.args(["--insecure-plaintext"]).env("SOTTO_PASSWORD", "correct-horse");
+    let mut alice = Talker::start(&mut command);
+    alice.types("/quit\n");
+    let (mut stream, _) = listener.accept().expect("the client connects");
+    let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
+    let mut hear = |command: &str| {
+        let line = lines.next().expect("a request").expect("in UTF-8");
+        assert!(line.contains(&format!("\"cmd\":\"{command}\"")), "{line}");
+    };
+    let mut send = |line: &str| writeln!(stream, "{line}").expect("the client is there");
+    hear("hello");
+    hear("login");
+    send(r#"{"re":1,"ok":{}}"#);
+    send(r#"{"re":2,"ok":{"user":"alice","rooms":["lobby"]}}"#);
+    send(r#"{"ev":"notice","kind":"entered","room":"lobby","seq":0}"#);
+    alice.shows("*** {logged in} {alice}");
+    alice.shows("*** you are in #lobby");
+    hear("ping");
+    send(r#"{"re":3,"ok":{}}"#);
+    hear("quit");
+    send(r#"{"re":4,"ok":{}}"#);
+    assert_eq!(alice.ends().status, Some(0));
 }

@@ -83,7 +83,9 @@ pub struct Link {
     poll: Poll,
     system: Events,
     waker: Arc<Waker>,
-    woken: bool,
+    /// Somebody called the waker, or the session changed: whoever polls may have something to do, also
+    /// without an event.
+    changed: bool,
     resolver: Resolver,
     attempt: Option<Attempt>,
     /// The number of the last attempt that was begun.
@@ -127,7 +129,7 @@ impl Link {
             system: Events::with_capacity(SYSTEM_EVENTS),
             resolver: Resolver::new(Arc::clone(&waker)),
             waker,
-            woken: false,
+            changed: false,
             attempt: None,
             begun: 0,
             started,
@@ -203,7 +205,7 @@ impl Link {
         }
     }
 
-    /// Works until there are events, somebody wakes it, or the time is up; then it may return none.
+    /// Works until there are events, the session has changed, somebody wakes it, or the time is up.
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Vec<Event>> {
         let until = timeout.map(|timeout| Clock::now() + timeout);
         let mut events: Vec<Event> = self.pending.drain(..).collect();
@@ -211,13 +213,16 @@ impl Link {
             self.settle();
             events.extend(std::iter::from_fn(|| self.session.poll_event()));
             let left = until.map(|until| until.saturating_duration_since(Clock::now()));
-            if !events.is_empty() || self.woken || left.is_some_and(|left| left.is_zero()) {
-                self.woken = false;
+            if !events.is_empty() || self.changed || left.is_some_and(|left| left.is_zero()) {
+                self.changed = false;
                 return Ok(events);
             }
             self.wait_for_system(left)?;
             let now = self.now();
-            self.session.handle_timeout(now);
+            if self.session.next_deadline().is_some_and(|deadline| deadline <= now.mono) {
+                self.session.handle_timeout(now);
+                self.changed = true;
+            }
         }
     }
 
@@ -247,7 +252,7 @@ impl Link {
                     let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                     socket.ready(readable, event.is_writable() || event.is_write_closed());
                 }
-                (WAKER, _) => self.woken = true,
+                (WAKER, _) => self.changed = true,
                 _ => {}
             }
         }
@@ -329,7 +334,10 @@ impl Link {
         let before = self.session.wish();
         loop {
             match socket.incoming.next_line() {
-                Ok(Some(line)) => self.session.handle_line(now, line),
+                Ok(Some(line)) => {
+                    self.session.handle_line(now, line);
+                    self.changed = true;
+                }
                 Ok(None) => break,
                 Err(lines::Endless) => return Err(Lost::Garbage),
             }

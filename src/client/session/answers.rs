@@ -12,6 +12,7 @@ use crate::proto::event::{Access, Answer, Named};
 use crate::proto::id::Seq;
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::Code;
+use crate::proto::secret::Secret;
 use crate::proto::time::Now;
 
 /// A request on its way, with what is needed to understand its reply.
@@ -41,6 +42,10 @@ pub enum Expected {
     },
     Members,
     Named,
+    /// The password is this from now on.
+    Password {
+        new: Option<Secret>,
+    },
     Rooms,
     Sent {
         to: UserName,
@@ -105,7 +110,7 @@ impl Expected {
             Command::Room { room: name, access, .. } => {
                 Answer::AccessSet { room: room(name)?, access: Access::parse(access).unwrap_or_default() }
             }
-            Command::Passwd { .. } => Answer::PasswordChanged,
+            Command::Passwd { new, .. } => return Ok(Expected::Password { new: new.clone() }),
             Command::History { room: name, .. } => return Ok(Expected::History { room: room(name)? }),
             Command::List { .. } => return Ok(Expected::Users),
             Command::Login { .. } | Command::Nick { .. } | Command::Register { .. } => {
@@ -158,7 +163,7 @@ impl Session {
                 self.events.push_back(Event::Answered { ticket, outcome: Err(Failure::Refused(refused)) });
             }
             (Outstanding::Fill { room }, refused) => self.handle_fill(now, &room, refused, line)?,
-            (Outstanding::Hello, None) => {}
+            (Outstanding::Hello, None) => self.handle_hello(),
             (Outstanding::Hello, Some(refused)) => self.refuse_login(refused),
             (Outstanding::Join { room }, None) => self.handle_joined(room, wire::ok(line)?)?,
             (Outstanding::Join { room }, Some(refused)) => self.handle_join_refused(now, room, refused),
@@ -197,6 +202,10 @@ impl Session {
                 self.user = named.user.to_string();
                 self.name = Some(named.user.0);
                 Answer::Named { user, how: Named::Guest, token: None, rooms: Vec::new() }
+            }
+            Expected::Password { new } => {
+                self.change_password(new);
+                Answer::PasswordChanged
             }
             Expected::Rooms => read::rooms(wire::ok(line)?),
             Expected::Sent { to, text } => {

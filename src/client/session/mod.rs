@@ -17,9 +17,10 @@
 //! What it promises for rooms: every message of the log once, in the order of `seq`, also across
 //! interruptions (see [`sequence`]); every text that [`Session::say`] accepted is said exactly once,
 //! in the order it was accepted, unless the server refuses it. After an interruption a text that may
-//! have arrived is sent again under its old `key`; a guest, whose keys end with the connection, looks
-//! for it among the messages it missed first. A private message has no key: if the connection breaks
-//! before the answer, it is not repeated, and the user is told ([`Failure::Lost`]).
+//! have arrived is sent again under its old `key`; where the server has forgotten the keys (a guest's
+//! end with the connection, an account's after a day), it is looked for among what was missed first.
+//! A private message has no key: if the connection breaks before the answer, it is not repeated, and
+//! the user is told ([`Failure::Lost`]).
 
 pub mod event;
 pub mod room;
@@ -29,6 +30,7 @@ mod answers;
 #[cfg(test)]
 mod cuts_tests;
 mod entering;
+mod errands;
 mod naming;
 mod news;
 mod read;
@@ -67,6 +69,9 @@ pub enum Login {
         token: Secret,
         password: Option<Secret>,
     },
+    /// Nobody yet: connects, to see that the server is there and trusted, and then asks with
+    /// [`Event::LoginRefused`] and the code `no-name` for a [`Session::log_in`].
+    Unknown,
 }
 
 /// Who logs in, and what to do then.
@@ -110,6 +115,8 @@ pub struct Session {
     /// Name and kind of the session, once it was accepted; kept while it is interrupted.
     name: Option<Box<str>>,
     guest: bool,
+    /// The server cannot tell by its key whether it has a message from before the interruption.
+    keys_forgotten: bool,
     /// A connection broke while the login was on its way: the server may know the name already.
     name_in_doubt: bool,
     phase: Phase,
@@ -187,6 +194,7 @@ impl Session {
             login: options.login,
             name: None,
             guest: true,
+            keys_forgotten: true,
             name_in_doubt: false,
             phase: Phase::Connecting { since: now.mono },
             attempt: 1,

@@ -1,13 +1,17 @@
 //! The answer to a login: a name accepted or refused, and the rooms that come with an account.
 
+use std::time::Duration;
+
 use crate::client::scrollback::Kind;
 use crate::client::session::answers::is_passing;
 use crate::client::session::event::{Event, LoggedIn, Lost, Place};
 use crate::client::session::room::{Room, Stage};
-use crate::client::session::{Login, Phase, ROOMS_MAX, Session};
+use crate::client::session::{Login, Phase, ROOMS_MAX, Session, as_ms};
 use crate::client::wire::{self, Refused};
+use crate::proto::limits::SAY_KEY_KEPT;
 use crate::proto::name::RoomName;
 use crate::proto::refusal::Code;
+use crate::proto::secret::Secret;
 use crate::proto::time::Now;
 
 impl Session {
@@ -18,7 +22,7 @@ impl Session {
         let password = match &login {
             Login::Password(password) | Login::Register { password, .. } => Some(password.clone()),
             Login::Token { password, .. } => password.clone(),
-            Login::Guest => None,
+            Login::Guest | Login::Unknown => None,
         };
         self.login = match (named.token.clone(), password) {
             (Some(token), password) => Login::Token { token, password },
@@ -29,6 +33,8 @@ impl Session {
         self.name = Some(named.user.0.clone());
         self.name_in_doubt = false;
         self.guest = guest;
+        let away = self.interrupted.as_ref().map_or(0, |it| now.mono.since_ms(it.since));
+        self.keys_forgotten = guest || away > as_ms(KEYS_TRUSTED);
         self.phase = Phase::Online { since: now.mono };
         self.events.push_back(Event::LoggedIn(LoggedIn {
             user: named.user.0,
@@ -89,12 +95,36 @@ impl Session {
         self.refuse_login(refused);
     }
 
+    /// The server is there. Without anybody to present, that is all there is to do.
+    pub(super) fn handle_hello(&mut self) {
+        if self.login == Login::Unknown {
+            let text = wire::Clean("who logs in?".into());
+            self.refuse_login(Refused { code: wire::Clean(Code::NoName.as_str().into()), text });
+        }
+    }
+
     pub(super) fn refuse_login(&mut self, refused: Refused) {
         self.drop_connection();
         self.phase = Phase::Refused;
         self.events.push_back(Event::LoginRefused(refused));
     }
+
+    /// Tokens end with the password that they were given for, so it is the new one that brings this
+    /// session back after an interruption.
+    pub(super) fn change_password(&mut self, new: Option<Secret>) {
+        match &mut self.login {
+            Login::Token { password, .. } => *password = new,
+            Login::Password(password) | Login::Register { password, .. } => {
+                if let Some(new) = new {
+                    *password = new;
+                }
+            }
+            Login::Guest | Login::Unknown => {}
+        }
+    }
 }
 
+/// After a longer interruption the server may not know an account's keys any more.
+const KEYS_TRUSTED: Duration = Duration::from_secs(SAY_KEY_KEPT.as_secs() - 60 * 60);
 /// Attempts to take a guest's name that may be one's own still; then it is somebody else's.
 const NAME_TRIES: u32 = 8;

@@ -109,7 +109,7 @@ pub fn notice(kind: &str, notice: &Notice) -> Result<Option<Event>, Odd> {
             Event::Quit { room: in_room()?, user: about()?, text }
         }
         "kick" => {
-            let why = shared(notice.why.clone());
+            let why = Some(text()).filter(|text| !text.is_empty());
             Event::Kicked { room: in_room()?, user: about()?, by: by()?, why }
         }
         "topic" => {
@@ -135,4 +135,108 @@ pub fn notice(kind: &str, notice: &Notice) -> Result<Option<Event>, Odd> {
         "shutdown" => Event::Shutdown { text: text() },
         _ => return Ok(None),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::{self, Dialect};
+    use crate::proto::id::RequestId;
+    use crate::proto::time::Timestamp;
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text).expect("a name")
+    }
+
+    fn lobby() -> RoomName {
+        RoomName::parse("Lobby").expect("a name")
+    }
+
+    fn line(event: &Event) -> Vec<u8> {
+        let mut line = Vec::new();
+        dialect::encode(Dialect::Json, event, &mut line);
+        line
+    }
+
+    /// What the server tells must be understood as it was meant.
+    #[test]
+    fn notices_are_what_the_server_meant() {
+        let (room, user, by) = (lobby, || name("Bob"), || Arc::<str>::from("alice"));
+        for event in [
+            Event::Joined { room: room(), user: user() },
+            Event::Left { room: room(), user: user() },
+            Event::Quit { room: room(), user: user(), text: Some("bye".into()) },
+            Event::Quit { room: room(), user: user(), text: None },
+            Event::Kicked { room: room(), user: user(), by: by(), why: Some("spam".into()) },
+            Event::Kicked { room: room(), user: user(), by: by(), why: None },
+            Event::TopicChanged { room: room(), by: by(), topic: "tea".into() },
+            Event::TopicChanged { room: room(), by: by(), topic: "".into() },
+            Event::Renamed { room: room(), from: user(), to: name("eve") },
+            Event::Invited { room: room(), by: name("alice") },
+            Event::OperatorChanged { room: room(), user: user(), by: by(), operator: true },
+            Event::OperatorChanged { room: room(), user: user(), by: by(), operator: false },
+            Event::AccessChanged { room: room(), by: by(), access: Access::Key },
+            Event::Exited { room: room() },
+            Event::Motd { text: "one\ntwo".into() },
+            Event::Shutdown { text: "soon".into() },
+        ] {
+            let line = line(&event);
+            let Ok(wire::Head::Event { ev, kind }) = wire::head(&line) else { panic!("{event:?}") };
+            assert_eq!(&*ev, "notice");
+            let read = notice(&kind, &wire::event(&line).expect("a notice"));
+            assert_eq!(read, Ok(Some(event)));
+        }
+    }
+
+    #[test]
+    fn answers_are_what_the_server_meant() {
+        let entry = |me| Entry {
+            seq: Seq(3),
+            at: Timestamp(1_769_860_800_123),
+            from: "Bob".into(),
+            me,
+            text: "hi \\ \"there\"".into(),
+        };
+        let part = Part::WHOLE;
+        let user = UserLine { user: name("Bob"), status: Status::Away, text: Some("x".into()), guest: true };
+        let member = MemberLine { user: name("Bob"), operator: true, status: Status::Online, text: None };
+        let topic = Some(Arc::from("tea"));
+        let room = RoomLine { room: lobby(), topic, members: 3, access: Access::Private };
+        let online = WhoisOnline {
+            status: Status::Online,
+            text: None,
+            rooms: vec![lobby()],
+            since: Timestamp(1_769_860_800_000),
+            secure: true,
+        };
+        let whois = |online| Answer::Whois(Whois { user: name("Bob"), guest: false, online });
+        let messages = vec![entry(true), entry(false)];
+        let found = Found { query: "hi".into(), messages: vec![(lobby(), entry(false))], more: true };
+        check(Answer::Users(UsersPage { users: vec![user], part, more: true }), |line| {
+            wire::ok(line).map(users)
+        });
+        check(
+            Answer::Members(MembersPage { room: lobby(), members: vec![member], part, more: false }),
+            |line| members(wire::ok(line)?),
+        );
+        check(Answer::Rooms(RoomsPage { rooms: vec![room], part, more: false }), |line| {
+            wire::ok(line).map(rooms)
+        });
+        check(whois(Some(online)), |line| super::whois(wire::ok(line)?));
+        check(whois(None), |line| super::whois(wire::ok(line)?));
+        check(Answer::History(HistoryPage { room: lobby(), messages, part, more: true }), |line| {
+            wire::ok(line).map(|page| history(lobby(), page))
+        });
+        check(Answer::Search(found), |line| wire::ok(line).map(|page| super::found("hi".into(), page)));
+        check(Answer::StatusSet { status: Status::Away, text: Some("tea".into()) }, |line| {
+            wire::ok(line).map(status_set)
+        });
+    }
+
+    #[track_caller]
+    fn check(answer: Answer, read: impl Fn(&[u8]) -> Result<Answer, Odd>) {
+        let line = line(&Event::Answer(RequestId(1), answer.clone()));
+        assert_eq!(wire::head(&line), Ok(wire::Head::Reply { re: 1, refused: None }));
+        assert_eq!(read(&line), Ok(answer));
+    }
 }

@@ -55,9 +55,10 @@ impl Session {
     }
 
     /// A text that was on its way when the connection broke, and is among what was missed, has
-    /// arrived. Only needed where its key is no help: a guest's ends with the connection.
+    /// arrived. Only needed where its key is no help: a guest's ends with the connection, an account's
+    /// after a day.
     fn recognise(&mut self, name: &RoomName, line: &Line) {
-        if !self.guest || !line.own || line.origin != Origin::Missed {
+        if !self.keys_forgotten || !line.own || line.origin != Origin::Missed {
             return;
         }
         let Some(room) = self.rooms.get_mut(name) else { return };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::client::session::event::Event;
+use crate::proto::command::Command;
 use crate::proto::time::{Instant, Timestamp};
 
 /// A session, a clock, and what was sent.
@@ -196,6 +197,19 @@ fn a_refused_login_waits_for_other_credentials() {
 }
 
 #[test]
+fn without_anybody_to_log_in_the_session_asks_once_the_server_is_there() {
+    let mut talk = Talk::new(Login::Unknown, &[]);
+    talk.connect();
+    assert_eq!(talk.requests().len(), 1, "hello and nothing else");
+    talk.hear(r#"{"re":1,"ok":{}}"#);
+    talk.events(&["login refused: no-name: who logs in?"]);
+    assert_eq!(talk.session.wish(), Wish::Rest);
+    talk.session.log_in(talk.now, "bob".into(), Login::Guest);
+    talk.connect();
+    assert!(talk.requests()[1].contains(r#""user":"bob""#));
+}
+
+#[test]
 fn a_token_that_has_ended_is_replaced_by_the_password_if_there_is_one() {
     let login = Login::Token { token: Secret::new("old"), password: Some(Secret::new("correct horse")) };
     let mut talk = Talk::new(login, &[]);
@@ -206,6 +220,21 @@ fn a_token_that_has_ended_is_replaced_by_the_password_if_there_is_one() {
     talk.sent(&[r#"{"id":3,"cmd":"login","user":"alice","password":"correct horse"}"#]);
     talk.hear(r#"{"re":3,"err":{"code":"login-failed","text":""}}"#);
     talk.events(&["login refused: login-failed: "]);
+}
+
+#[test]
+fn a_changed_password_brings_the_session_back_when_its_token_has_ended() {
+    let mut talk = Talk::in_lobby();
+    let (old, new) = (Some(Secret::new("correct horse")), Some(Secret::new("battery staple")));
+    talk.session.act(talk.now, Command::Passwd { old, new }).expect("accepted");
+    talk.hear(r#"{"re":4,"ok":{}}"#);
+    talk.events(&["answer PasswordChanged"]);
+    talk.session.disconnected(talk.now, Lost::Closed);
+    talk.wait(1_000);
+    talk.connect();
+    talk.forget();
+    talk.hear(r#"{"re":6,"err":{"code":"login-failed","text":""}}"#);
+    talk.sent(&[r#"{"id":7,"cmd":"login","user":"alice","password":"battery staple"}"#]);
 }
 
 #[test]
@@ -278,6 +307,25 @@ fn a_refused_text_is_given_up_and_the_next_one_said() {
 }
 
 #[test]
+fn after_more_than_a_day_a_text_in_doubt_is_looked_for_before_it_is_said_again() {
+    for (away_hours, requests) in [(1, 1), (25, 0)] {
+        let mut talk = Talk::in_lobby();
+        talk.say("three").expect("accepted");
+        talk.session.disconnected(talk.now, Lost::Closed);
+        talk.wait(away_hours * 3_600_000);
+        talk.connect();
+        talk.hear(r#"{"re":6,"ok":{"user":"alice","token":"t","rooms":["lobby"]}}"#);
+        talk.hear(
+            r#"{"ev":"notice","kind":"entered","room":"lobby","seq":3,"messages":[{"from":"alice","seq":3,"text":"three"}]}"#,
+        );
+        talk.forget();
+        talk.hear(r#"{"re":7,"ok":{}}"#);
+        assert_eq!(talk.requests().len(), requests, "after {away_hours} hours");
+        assert_eq!(talk.session.unconfirmed(), requests);
+    }
+}
+
+#[test]
 fn several_lines_are_several_messages() {
     let mut talk = Talk::guest();
     talk.say("one\n\n \t\u{1b}[31mtwo\r\n").expect("accepted");
@@ -331,7 +379,7 @@ fn notices_keep_members_and_topic_up_to_date() {
         (r#""kind":"rename","from":"eve","to":"adam""#, "eve is now adam in #lobby", "adam alice bob"),
         (r#""kind":"quit","user":"adam","text":"tea""#, "adam has quit #lobby (tea)", "alice bob"),
         (
-            r#""kind":"kick","user":"bob","by":"alice","why":"spam""#,
+            r#""kind":"kick","user":"bob","by":"alice","text":"spam""#,
             "bob was kicked from #lobby by alice (spam)",
             "alice",
         ),

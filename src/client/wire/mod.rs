@@ -194,10 +194,8 @@ pub struct Notice {
     pub from: Option<Clean>,
     pub to: Option<Clean>,
     pub text: Option<Body>,
-    pub why: Option<Clean>,
     pub topic: Option<Clean>,
     pub access: Option<Clean>,
-    pub operator: Option<bool>,
     pub code: Option<Clean>,
 }
 

@@ -37,8 +37,6 @@ struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
@@ -106,7 +104,7 @@ fn request<'a>(id: i64, command: &'a Command<'_>) -> Request<'a> {
         Command::Kick { room, user, why } => {
             to.room = room.as_deref();
             to.user = Some(user);
-            to.why = why.as_deref();
+            to.text = why.as_deref();
         }
         Command::Leave { room } => to.room = room.as_deref(),
         Command::List { after, limit, paging: _ } | Command::Rooms { after, limit, paging: _ } => {
@@ -175,8 +173,11 @@ fn reveal(secret: &Option<Secret>) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::proto::command::Paging;
+    use super::encode;
+    use crate::dialect::{Decoder, Dialect, Request, Rules};
+    use crate::proto::command::{Command, HistoryRange, Paging, Proof};
+    use crate::proto::id::RequestId;
+    use crate::proto::secret::Secret;
 
     #[track_caller]
     fn check_request(command: Command<'_>, expected: &str) {
@@ -216,5 +217,57 @@ mod tests {
             Command::Topic { room: Some("lobby".into()), topic: Some("".into()) },
             r#"{"id":7,"cmd":"topic","room":"lobby","topic":""}"#,
         );
+    }
+
+    /// The server must read every request as it was meant.
+    #[test]
+    fn requests_are_what_the_server_understands() {
+        let lobby = || Some("lobby".into());
+        let user = || "bob".into();
+        let secret = || Some(Secret::new("correct horse"));
+        let history = |range| Command::History { room: lobby(), range, limit: Some(5), paging: Paging::Page };
+        let paging = Paging::Page;
+        let commands = [
+            Command::Ban { room: lobby(), user: user() },
+            Command::Block { user: user() },
+            Command::Deop { room: lobby(), user: user() },
+            Command::Hello { version: 1 },
+            Command::Help { topic: Some("join".into()) },
+            history(HistoryRange::After(3)),
+            history(HistoryRange::Before(u64::MAX)),
+            history(HistoryRange::Latest),
+            Command::Invite { room: lobby(), user: user() },
+            Command::Join { room: "lobby".into(), key: secret() },
+            Command::Kick { room: lobby(), user: user(), why: Some("spam".into()) },
+            Command::Leave { room: lobby() },
+            Command::List { after: Some("a".into()), limit: Some(9), paging },
+            Command::Login { user: user(), proof: Proof::Password(Secret::new("p")) },
+            Command::Login { user: user(), proof: Proof::Token(Secret::new("t")) },
+            Command::Msg { user: user(), text: "\"hi\" \\ \t".into() },
+            Command::Nick { user: user() },
+            Command::Op { room: lobby(), user: user() },
+            Command::Passwd { old: secret(), new: secret() },
+            Command::Ping,
+            Command::Quit { text: Some("bye".into()) },
+            Command::Register { user: user(), password: secret(), invite: secret() },
+            Command::Room { room: lobby(), access: "key".into(), key: secret() },
+            Command::Rooms { after: None, limit: None, paging },
+            Command::Say { room: lobby(), text: "hi".into(), me: true, key: Some("k".into()) },
+            Command::Search { query: "tea".into(), limit: Some(3) },
+            Command::Status { status: Some("away".into()), text: Some("tea".into()) },
+            Command::Topic { room: lobby(), topic: None },
+            Command::Topic { room: lobby(), topic: Some("".into()) },
+            Command::Unban { room: lobby(), user: user() },
+            Command::Unblock { user: user() },
+            Command::Who { room: lobby(), after: Some("a".into()), limit: None, paging },
+            Command::Whois { user: user() },
+        ];
+        let rules = Rules { line_bytes_max: 4096, json_bytes_max: 4096, secret: false };
+        for command in commands {
+            let line = encode(-7, &command);
+            let mut decoder = Decoder::new(Dialect::Json);
+            let understood = decoder.decode(line.as_bytes(), &rules).request;
+            assert_eq!(understood, Some(Request::Command(RequestId(-7), command)), "{}", &*line);
+        }
     }
 }

@@ -176,7 +176,7 @@ fn a_line_without_a_valid_id_belongs_to_no_request() {
     }
     assert_eq!(
         requests(Dialect::Json, b"{\"id\":1,\"cmd\":\"\xff\"}\n", &RULES),
-        ["!bad-json: this line is not one JSON object"]
+        ["!invalid-utf8: this line is not UTF-8"]
     );
 }
 

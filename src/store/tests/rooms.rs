@@ -46,7 +46,8 @@ fn joining_makes_a_room_and_reads_what_was_before() {
 #[test]
 fn a_room_that_cannot_be_made_fails_as_a_join() {
     let mut bench = Bench::new();
-    bench.room(1, "lobby", None);
+    let ann = bench.account("ann");
+    bench.room(1, "lobby", Some(ann));
     let mut check = |job| {
         let StoreJob::Join { room, .. } = job else { panic!() };
         let reply = bench.run(job);
@@ -67,7 +68,8 @@ fn a_room_that_cannot_be_made_fails_as_a_join() {
 #[test]
 fn a_failing_job_in_a_batch_takes_no_other_with_it() {
     let mut bench = Bench::new();
-    bench.room(1, "lobby", None);
+    let ann = bench.account("ann");
+    bench.room(1, "lobby", Some(ann));
     let replies = bench.batch([
         say(RoomId(1), "one", Some("k")),
         join(2, Some(("new", None)), None, 5),
@@ -81,6 +83,18 @@ fn a_failing_job_in_a_batch_takes_no_other_with_it() {
     assert_eq!(bench.positions(RoomId(2)), [1]);
     bench.settle();
     bench.check_whole();
+}
+
+#[test]
+fn a_guests_room_that_was_left_over_makes_way_for_a_new_one() {
+    let mut bench = Bench::new();
+    let old = bench.room(1, "lobby", None);
+    bench.fill(old, 3);
+    let new = bench.room(2, "LOBBY", None);
+    bench.fill(new, 1);
+    assert_eq!(bench.positions(new), [1]);
+    bench.restart();
+    assert!(bench.kept_room(old).is_none());
 }
 
 #[test]

@@ -40,16 +40,14 @@ impl Text {
 
     /// Everything that came before the server had dealt with all that was sent.
     ///
-    /// A command that does not exist has a known answer of one line: before a name is chosen it may
-    /// also be that nothing else works yet.
+    /// A command that does not exist has an answer of one line, which names it.
     #[track_caller]
     pub fn sync(&mut self) -> Vec<String> {
         self.send("/are-you-there");
-        let answers = ["!!! unknown-command: ", "!!! no-name: "];
         let mut lines = Vec::new();
         loop {
             match self.wire.hear() {
-                Heard::Line(line) if answers.iter().any(|answer| line.starts_with(answer)) => return lines,
+                Heard::Line(line) if matches("!!! unknown-command: …/are-you-there…", &line) => return lines,
                 Heard::Line(line) => lines.push(line),
                 other => panic!("no answer to an unknown command: {other:?} after {lines:#?}"),
             }

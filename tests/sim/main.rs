@@ -1,0 +1,80 @@
+//! The whole server in simulation: the real engine, hub and connections over simulated sockets, clock
+//! and workers. One seed decides everything.
+//!
+//! First come faults: late and torn bytes, cut connections, readers that do not read, floods, a slow,
+//! failing or full store, and restarts from what was committed. Then comes calm, in which everything
+//! must settle. `docs/testing.md` tells how to replay a seed and how to add a fault.
+
+mod facts;
+mod journal;
+mod json;
+mod lanes;
+mod link;
+mod model;
+mod net;
+mod people;
+mod plan;
+mod random;
+mod run;
+mod text;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Seeds that found something once.
+const REGRESSIONS: [u64; 0] = [];
+/// Seeds that are tried with every `cargo test`; `SIM_SEEDS` says how many instead.
+const SEEDS: u64 = 300;
+/// Simulations at once, where the seeds are many.
+const THREADS: u64 = 2;
+
+#[test]
+fn what_failed_once_does_not_fail_again() {
+    for seed in REGRESSIONS {
+        try_seed(seed);
+    }
+}
+
+#[test]
+fn everything_settles_whatever_happened() {
+    if let Some(seed) = number("SIM_SEED") {
+        journal::open(true);
+        return run::run(seed);
+    }
+    let first = number("SIM_FIRST").unwrap_or(1);
+    let count = number("SIM_SEEDS").unwrap_or(SEEDS);
+    let next = AtomicU64::new(first);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count {
+                        break;
+                    }
+                    try_seed(seed);
+                    if seed % 10_000 == 0 {
+                        println!("{seed} seeds");
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Runs one seed; a failure says which it was, and how to see it again.
+fn try_seed(seed: u64) {
+    journal::open(false);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run::run(seed))) {
+        eprintln!(
+            "\nseed {seed} failed; replay it with: SIM_SEED={seed} cargo test --test sim -- --nocapture\n"
+        );
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")))
+}

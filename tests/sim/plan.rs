@@ -1,0 +1,85 @@
+//! What kind of simulation a seed is: how many people, which faults, which limits.
+
+use std::time::Duration;
+
+use sottovoce::hub::settings::{Registration, Settings};
+use sottovoce::proto::limits::Limits;
+
+use crate::random::Random;
+
+#[derive(Debug)]
+pub struct Plan {
+    /// Turns of the phase with faults.
+    pub turns: usize,
+    pub people: usize,
+    pub on_join: u32,
+    /// People hide, so that what others see of who is there is not checked.
+    pub hiding: bool,
+    pub stalling: bool,
+    pub rates: bool,
+    pub restarts: bool,
+    pub real_store: bool,
+    pub long_texts: bool,
+    pub store_jobs_max: u32,
+    pub store_delay_max: usize,
+    pub store_fail_per_mille: usize,
+    pub full_disk: bool,
+    /// Bytes that a client's socket holds.
+    pub socket_bytes: usize,
+}
+
+impl Plan {
+    pub fn new(random: &mut Random) -> Plan {
+        let real_store = random.per_mille(20);
+        Plan {
+            turns: random.between(100, 600),
+            people: random.between(3, 10),
+            on_join: *random.pick(&[0, 3, 10]),
+            hiding: random.per_mille(300),
+            stalling: random.per_mille(400),
+            rates: random.per_mille(200),
+            restarts: random.per_mille(400),
+            real_store,
+            long_texts: random.per_mille(300),
+            store_jobs_max: *random.pick(&[66, 70, 90, 200]),
+            store_delay_max: *random.pick(&[2, 20, 200]),
+            store_fail_per_mille: if real_store { 0 } else { *random.pick(&[0, 0, 30, 200]) },
+            full_disk: !real_store && random.per_mille(300),
+            socket_bytes: *random.pick(&[300, 2_000, 20_000]),
+        }
+    }
+
+    pub fn settings(&self) -> Settings {
+        let rate = |n| self.rates.then_some(n);
+        let limits = Limits {
+            messages_per_second: rate(10),
+            message_burst: 30,
+            commands_per_second: rate(20),
+            line_bytes: LINE_BYTES,
+            json_bytes: JSON_BYTES,
+            send_queue_soft: SOFT_BYTES,
+            send_queue_hard: HARD_BYTES,
+            ..Limits::default()
+        };
+        Settings {
+            name: "simulated".into(),
+            motd: "hello\nand welcome".into(),
+            registration: Registration::Open,
+            guests: true,
+            bcrypt_cost: 4,
+            session_lives: Some(Duration::from_secs(1_000_000)),
+            limits,
+            on_join: self.on_join,
+            history: true,
+            keep_messages: None,
+            keep: None,
+            store_jobs_max: self.store_jobs_max,
+            password_jobs_max: 4,
+        }
+    }
+}
+
+pub const LINE_BYTES: usize = 2_000;
+pub const JSON_BYTES: usize = 3_000;
+pub const SOFT_BYTES: usize = 4_096;
+pub const HARD_BYTES: usize = 64 * 1024;
