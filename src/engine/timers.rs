@@ -86,7 +86,8 @@ impl Engine {
         if conn.is_closing() {
             return conn.last_seen + LINGER;
         }
-        let mut next = now + LOOK_AGAIN;
+        // A line may be begun at any time, also right after a name was chosen.
+        let mut next = now + limits.idle_timeout.map_or(LOOK_AGAIN, |idle| idle.min(LOOK_AGAIN));
         if self.is_owed_greeting(conn) {
             next = next.min(conn.since + self.settings.banner_delay);
         }
@@ -102,9 +103,6 @@ impl Engine {
             && let Some(timeout) = limits.idle_timeout
         {
             next = next.min(conn.last_seen + timeout);
-        } else if let Some(timeout) = limits.idle_timeout {
-            // A line may be begun at any time.
-            next = next.min(now + timeout);
         }
         next
     }

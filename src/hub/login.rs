@@ -155,8 +155,10 @@ impl Hub {
         }
         let mut rooms: Vec<_> = rooms.into_iter().filter(|&room| self.may_rejoin(room, me)).collect();
         if holder.is_some() {
-            // Another session may have left one since the store was asked.
+            // Another session may have left one, or come into one, since the store was asked.
             rooms.retain(|&room| self.is_or_will_be_in(room, me));
+            let since = self.user(me).rooms.iter().filter(|room| !rooms.contains(room));
+            rooms.extend(since.copied().collect::<Vec<_>>());
         }
         let names = rooms.iter().map(|&room| self.room(room).name.clone()).collect();
         self.answer(ask, Answer::Named { user, how, token, rooms: names }, out);

@@ -49,6 +49,8 @@ impl Hub {
             }
             None => {
                 self.check_may_create(account)?;
+                // The store may still have a guest's room of this name that could not be dropped.
+                self.pay_owed(out);
                 self.rooms.create(Room::new(name, account))
             }
         };
@@ -423,9 +425,7 @@ impl Hub {
     /// Guests' rooms that were there when the server started, and to which nobody came back; and those
     /// whose removal failed.
     pub(super) fn drop_deserted_rooms(&mut self, now: Now, out: &mut Vec<Effect>) {
-        for change in std::mem::take(&mut self.owed) {
-            self.submit_store(StoreJob::Change { origin: None, change }, out);
-        }
+        self.pay_owed(out);
         if now.mono.since_ms(self.started) < GUEST_ROOMS_WAIT_MS {
             return;
         }
@@ -434,6 +434,13 @@ impl Hub {
             self.rooms.iter().filter(|(_, room)| deserted(room)).map(|(id, _)| id).collect();
         for id in ids {
             self.drop_if_deserted(id, out);
+        }
+    }
+
+    /// Tries again what the store could not do.
+    fn pay_owed(&mut self, out: &mut Vec<Effect>) {
+        for change in std::mem::take(&mut self.owed) {
+            self.submit_store(StoreJob::Change { origin: None, change }, out);
         }
     }
 

@@ -223,7 +223,10 @@ impl Hub {
         let name = UserName::parse(user)?;
         let room = self.room(id);
         let account = self.directory.find(&name);
-        if banned && account.is_some_and(|account| room.operators.contains(&account)) {
+        let guest = room.members.get(name.key());
+        let is_operator = account.is_some_and(|account| room.operators.contains(&account))
+            || guest.is_some_and(|guest| room.guest_operators.contains(guest));
+        if banned && is_operator {
             let text = format!("{name} is an operator of {}; /deop {name} first", room.name);
             return Err(Refusal::new(Code::BadArgument, text));
         }

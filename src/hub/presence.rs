@@ -180,8 +180,9 @@ impl Hub {
     }
 
     pub(super) fn rooms_page(&self, me: UserId, after: &str, limit: u32) -> (Vec<RoomLine>, Option<String>) {
-        // A room that somebody is only about to create is not there yet.
-        let exists = |room: &super::Room| room.creator.is_some() || !room.members.is_empty();
+        // A room that somebody is only about to create is not there yet; one that guests left when the
+        // server stopped is there only if somebody comes back.
+        let exists = |room: &super::Room| room.stored && (room.creator.is_some() || !room.members.is_empty());
         let visible = self.rooms.after(after).filter(|&(id, room)| exists(room) && self.may_see(id, me));
         page(visible, limit, |(_, room)| {
             let members = room

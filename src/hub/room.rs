@@ -11,7 +11,7 @@ use crate::proto::name::{RoomName, UserName};
 #[derive(Debug)]
 pub struct Room {
     pub name: RoomName,
-    /// The store has it; until then everybody who joins asks for it to be created.
+    /// The store has it. Until then whoever comes in has it made, and nobody sees it.
     pub stored: bool,
     /// `None`: a guest's room, gone when it empties.
     pub creator: Option<AccountId>,

@@ -67,7 +67,7 @@ pub(super) fn change(
 }
 
 /// The room is gone at once for everybody; upkeep removes its messages, of which there may be many.
-pub(super) fn drop_room(conn: &Connection, logs: &mut Logs, room: RoomId) -> rusqlite::Result<()> {
+fn drop_room(conn: &Connection, logs: &mut Logs, room: RoomId) -> rusqlite::Result<()> {
     let Some(log) = logs.get(room) else { return Ok(()) };
     conn.prepare_cached("DELETE FROM rooms WHERE id = ?1")?.execute([room.0])?;
     if log.seq > 0 {

@@ -1,6 +1,6 @@
 //! Reading a room's log, and coming into a room.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 
 use crate::hub::job::{NewRoom, Page, PageRange, StoreReply};
 use crate::proto::event::Entry;
@@ -8,7 +8,6 @@ use crate::proto::id::{AccountId, Origin, RoomId, Seq};
 use crate::proto::limits::{HISTORY_PAGE_MAX, PAGE_BYTES_MAX};
 use crate::proto::time::Timestamp;
 use crate::store::batch::{JobError, JobResult};
-use crate::store::changes::drop_room;
 use crate::store::logs::Logs;
 use crate::store::position::{ROOM_MAX, int, parts, row, rows, uint};
 
@@ -42,7 +41,7 @@ pub(super) fn join(
             return Err(JobError::Impossible("there are no more room numbers"));
         }
         (None, Some(new)) => {
-            make_room(conn, logs, room, new)?;
+            make_room(conn, room, new)?;
             logs.create(room);
             None
         }
@@ -64,16 +63,8 @@ pub(super) fn join(
 }
 
 /// The creator is the room's first operator.
-fn make_room(conn: &Connection, logs: &mut Logs, room: RoomId, new: &NewRoom) -> rusqlite::Result<()> {
+fn make_room(conn: &Connection, room: RoomId, new: &NewRoom) -> rusqlite::Result<()> {
     let NewRoom { name, creator, at } = new;
-    // A guest's room of this name may be left over that could not be dropped when it emptied.
-    let left_over: Option<u32> = conn
-        .prepare_cached("SELECT id FROM rooms WHERE key = ?1 AND creator IS NULL")?
-        .query_row([&**name.key()], |row| row.get(0))
-        .optional()?;
-    if let Some(left_over) = left_over {
-        drop_room(conn, logs, RoomId(left_over))?;
-    }
     conn.prepare_cached("INSERT INTO rooms (id, name, key, creator, created) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute((room.0, &**name.shown(), &**name.key(), creator.map(|account| account.0), int(at.0)))?;
     if let Some(account) = creator {

@@ -87,6 +87,59 @@ fn who_does_not_read_is_not_heard_and_loses_nothing_once_it_reads() {
 }
 
 #[test]
+fn what_a_slow_reader_says_waits_until_it_reads() {
+    let server = Server::with(&SMALL_QUEUES);
+    let mut talker = server.json_guest("talker");
+    talker.join("lobby");
+    let ids: Vec<i64> = (0..250)
+        .map(|_| talker.send(json!({"cmd": "say", "room": "lobby", "text": "x".repeat(4000)})))
+        .collect();
+    ids.into_iter().for_each(|id| drop(talker.reply(id)));
+    let mut reader = server.json_guest("reader");
+    reader.join("lobby");
+    talker.events();
+    // Forty megabytes of answers: more than the system's own buffers hold.
+    let asked: Vec<i64> =
+        (0..40).map(|_| reader.send(json!({"cmd": "history", "room": "lobby", "limit": 250}))).collect();
+    let said = reader.send(json!({"cmd": "say", "room": "lobby", "text": "at last"}));
+    for _ in 0..50 {
+        assert_eq!(talker.events(), Vec::<serde_json::Value>::new());
+    }
+    for id in asked {
+        assert!(reader.reply(id)["ok"].is_object());
+    }
+    assert!(reader.reply(said)["ok"].is_object());
+    assert_eq!(talker.message()["text"], "at last");
+}
+
+#[test]
+fn a_very_long_history_streams_to_a_reader_who_is_not_there_yet() {
+    let server = Server::with(&SMALL_QUEUES);
+    let mut program = server.json_guest("program");
+    let mut scene = server.room_of("lobby", &["alice", "bob"]);
+    program.join("lobby");
+    let text = "x".repeat(2000);
+    for _ in 0..10 {
+        let say = json!({"cmd": "say", "room": "lobby", "text": text});
+        let ids: Vec<i64> = (0..500).map(|_| program.send(say.clone())).collect();
+        ids.into_iter().for_each(|id| assert!(program.reply(id)["ok"].is_object()));
+        scene.settle();
+    }
+    // Ten megabytes, ten times the hard limit; meanwhile the others talk.
+    scene.person("alice").send("/history 5000");
+    scene.play_open("bob > go on");
+    assert_eq!(program.message()["text"], "go on");
+    let alice = scene.person("alice");
+    let before = alice.expect_until("*** history of #lobby");
+    let history = alice.expect_until("*** end of history");
+    let go_on = |line: &&String| line.ends_with("<bob> go on");
+    assert_eq!(history.iter().filter(|line| line.ends_with(&text)).count(), 5000);
+    let after = alice.sync();
+    let heard = before.iter().chain(&history).chain(&after).filter(go_on).count();
+    assert_eq!(heard, 1, "said while the history was on its way");
+}
+
+#[test]
 fn a_long_answer_is_drained_at_the_readers_pace() {
     let server = Server::with(&SMALL_QUEUES);
     let mut scene = server.room_of("lobby", &["alice"]);

@@ -202,7 +202,22 @@ fn the_same_commands_as_in_text_mode() {
     let server = Server::start();
     let (mut alice, _bob) = two_in(&server, "lobby");
     let requests = [
+        json!({"cmd": "hello", "version": 1}),
+        json!({"cmd": "ping"}),
         json!({"cmd": "help"}),
+        json!({"cmd": "help", "topic": "join"}),
+        json!({"cmd": "nick", "user": "lucia"}),
+        json!({"cmd": "say", "room": "lobby", "text": "hi"}),
+        json!({"cmd": "me", "room": "lobby", "text": "waves"}),
+        json!({"cmd": "msg", "user": "bob", "text": "hi"}),
+        json!({"cmd": "history", "room": "lobby"}),
+        json!({"cmd": "topic", "room": "lobby"}),
+        json!({"cmd": "topic", "room": "lobby", "topic": "tea"}),
+        json!({"cmd": "block", "user": "bob"}),
+        json!({"cmd": "unblock", "user": "bob"}),
+        json!({"cmd": "room", "room": "lobby", "access": "private"}),
+        json!({"cmd": "room", "room": "lobby", "access": "key", "key": "sesame"}),
+        json!({"cmd": "room", "room": "lobby", "access": "public"}),
         json!({"cmd": "list"}),
         json!({"cmd": "rooms"}),
         json!({"cmd": "who", "room": "lobby"}),
@@ -212,12 +227,27 @@ fn the_same_commands_as_in_text_mode() {
         json!({"cmd": "op", "room": "lobby", "user": "bob"}),
         json!({"cmd": "deop", "room": "lobby", "user": "bob"}),
         json!({"cmd": "invite", "room": "lobby", "user": "bob"}),
+        json!({"cmd": "kick", "room": "lobby", "user": "bob"}),
         json!({"cmd": "ban", "room": "lobby", "user": "bob"}),
         json!({"cmd": "unban", "room": "lobby", "user": "bob"}),
         json!({"cmd": "leave", "room": "lobby"}),
     ];
     for request in requests {
         assert!(alice.ok(request.clone()).is_object(), "{request}");
+    }
+}
+
+#[test]
+fn every_command_of_help_is_one_of_programs_too() {
+    let server = Server::start();
+    let mut alice = server.json_guest("alice");
+    let help = alice.ok(json!({"cmd": "help"}));
+    let commands = help["commands"].as_array().expect("a list of commands");
+    assert!(commands.len() > 20, "{help}");
+    // Without arguments most are refused, none as unknown; `quit` ends it all.
+    for command in commands.iter().filter(|command| command["cmd"] != "quit") {
+        let reply = alice.request(json!({"cmd": command["cmd"]}));
+        assert_ne!(reply["err"]["code"], "unknown-command", "{command}");
     }
 }
 

@@ -18,8 +18,7 @@ fn the_defaults_do_not_hinder_somebody_who_types_fast() {
     // Four lines a second for five seconds, all at once.
     let lines: Vec<String> = (0..20).map(|n| format!("line {n}")).collect();
     scene.person("alice").wire.send((lines.join("\n") + "\n").as_bytes());
-    let seen: Vec<String> =
-        lines.iter().map(|line| format!("bob < [HH:MM] #lobby <alice> {line}")).collect();
+    let seen: Vec<String> = lines.iter().map(|line| format!("bob < [HH:MM] #lobby <alice> {line}")).collect();
     scene.play(&seen.join("\n"));
 }
 
@@ -188,7 +187,8 @@ fn who_chooses_no_name_in_time_is_closed_and_who_has_one_stays() {
 
 #[test]
 fn a_line_that_was_begun_must_end_and_silence_between_lines_is_no_fault() {
-    let server = Server::with(&["limits.idle_timeout = \"1s\""]);
+    // Nothing else is due before the test would give up.
+    let server = Server::with(&["limits.idle_timeout = \"1s\"", "banner_delay = \"1m\""]);
     let mut scene = server.scene();
     scene.guests(&["alice", "bob"]);
     scene.person("bob").wire.send(b"half a li");

@@ -28,6 +28,7 @@ mod protocol;
 mod reload;
 mod rooms;
 mod sanitise;
+mod sessions;
 #[cfg(unix)]
 mod shutdown;
 mod sniffing;

@@ -1,5 +1,8 @@
 //! Passwords: how they are asked for, how long they are, how they are changed and not guessed.
 
+use serde_json::{Value, json};
+
+use crate::harness::PASSWORD;
 use crate::harness::server::Server;
 
 #[test]
@@ -157,4 +160,50 @@ fn changing_a_password_needs_the_old_one() {
     assert!(answers.iter().any(|line| line.starts_with("!!! ")), "{answers:?}");
     scene.play("bob > /login alice new-horse\nbob < !!! login-failed: …");
     scene.play("carol > /login alice correct-horse\ncarol < *** {alice}");
+}
+
+#[test]
+fn a_change_of_password_can_be_cancelled_at_each_question() {
+    let server = Server::start();
+    let mut scene = server.scene();
+    scene.accounts(&["alice"]);
+    scene.play_open("alice > /passwd\nalice < *** …");
+    scene.play("alice >\nalice < *** …");
+    scene.play_open("alice > /passwd\nalice < *** …");
+    scene.play_open("alice > correct-horse\nalice < *** …");
+    scene.play("alice >\nalice < *** …");
+    scene.play("alice > /nick lucia\nalice < !!! already-named: …");
+    scene.play("phone > /login alice correct-horse\nphone < *** {alice}");
+}
+
+#[test]
+fn a_guest_has_no_password_to_change() {
+    let server = Server::start();
+    let mut scene = server.scene();
+    scene.guests(&["alice"]);
+    scene.play("alice > /passwd\nalice < !!! …");
+    server.json_guest("bob").err(passwd(PASSWORD, "new-horse"));
+}
+
+fn passwd(old: &str, new: &str) -> Value {
+    json!({"cmd": "passwd", "old": old, "new": new})
+}
+
+#[test]
+fn a_program_changes_the_password_and_tokens_from_before_are_dead() {
+    let server = Server::start();
+    let mut alice = server.json();
+    let token = alice.register("alice");
+    let by_token = json!({"cmd": "login", "user": "alice", "token": token});
+    assert_eq!(alice.err(passwd("wrong-horse", "new-horse")), "login-failed");
+    assert_eq!(alice.err(passwd(PASSWORD, "short")), "bad-password");
+    assert_eq!(alice.err(json!({"cmd": "passwd", "old": PASSWORD})), "missing-argument");
+    server.json().ok(by_token.clone());
+    alice.ok(passwd(PASSWORD, "new-horse"));
+    // Who is connected stays; who comes anew needs the new password.
+    alice.join("lobby");
+    assert_eq!(server.json().err(by_token), "login-failed");
+    let by_password = |password: &str| json!({"cmd": "login", "user": "alice", "password": password});
+    assert_eq!(server.json().err(by_password(PASSWORD)), "login-failed");
+    server.json().ok(by_password("new-horse"));
 }

@@ -174,3 +174,31 @@ fn blocking_nobody_is_an_error() {
         ",
     );
 }
+
+#[test]
+fn what_a_blocked_user_says_in_a_room_is_not_shown_now_or_later() {
+    let server = Server::start();
+    let mut scene = server.scene();
+    scene.accounts(&["alice", "bob", "carol"]);
+    scene.join("lobby", &["alice", "bob", "carol"]);
+    scene.ask("alice", "/block bob");
+    scene.play(
+        "
+        bob > cheap pills
+        carol < [HH:MM] #lobby <bob> cheap pills
+        bob > /me shouts
+        carol < [HH:MM] #lobby * bob shouts
+        carol > quiet please
+        alice < [HH:MM] #lobby <carol> quiet please
+        bob < [HH:MM] #lobby <carol> quiet please
+        alice > /history
+        alice < *** history of #lobby
+        alice < [HH:MM] #lobby <carol> quiet please
+        alice < *** end of history
+        ",
+    );
+    scene.hides("alice", "/search pills", "cheap");
+    scene.shows("carol", "/search pills", "cheap");
+    scene.ask("alice", "/unblock bob");
+    scene.shows("alice", "/search pills", "cheap");
+}

@@ -91,6 +91,19 @@ fn a_broken_configuration_changes_nothing_and_is_logged() {
 }
 
 #[test]
+fn rates_change_for_those_connected() {
+    let server = Server::start();
+    let mut scene = server.room_of("lobby", &["alice"]);
+    server.home.configure(&["limits.messages_per_second = 1", "limits.message_burst = 1"]);
+    server.process.signal("HUP");
+    let end = Instant::now() + DEADLINE;
+    while !scene.ask("alice", "hello").iter().any(|line| line.starts_with("!!! too-fast: ")) {
+        assert!(Instant::now() < end, "the new limit was not taken");
+    }
+    scene.ask("alice", "/help");
+}
+
+#[test]
 fn limits_change_for_those_connected() {
     let server = Server::start();
     let mut scene = server.room_of("lobby", &["alice"]);

@@ -14,6 +14,8 @@ pub struct Facts {
     /// Blocks and unblocks that were ever asked for: who, whom.
     pub blocked_ever: BTreeSet<(String, String)>,
     pub unblocked_ever: BTreeSet<(String, String)>,
+    /// Whom somebody wanted to be no operator of some room any more.
+    pub deop_ever: BTreeSet<String>,
     /// Private messages that were said to be kept: number, reader.
     pub kept: Vec<(u64, String)>,
     /// Private messages that were delivered at once: number, and the connections that must have them.

@@ -110,21 +110,20 @@ impl Link {
                 // A repeated message may have been taken before.
                 if sent.key.is_none() {
                     assert!(sent.state == State::Open, "m{number} was answered twice");
-                    assert!(!model.committed.contains_key(&number), "m{number} was refused, and is kept");
+                    // One that went with its room was committed before.
+                    let kept = model.committed.contains_key(&number) && code != "no-such-room";
+                    assert!(!kept, "m{number} was refused, and is kept");
                     sent.state = State::Refused;
                 }
             }
             Ask::Msg { number } => facts.sent[number as usize].state = State::Refused,
+            Ask::Join => self.did.join_failed |= code == "storage-unavailable",
             _ => {}
         }
     }
 
     pub fn count(&mut self, code: &str) {
-        match code {
-            "too-fast" => self.did.too_fast += 1,
-            "login-failed" => self.did.login_failed += 1,
-            _ => {}
-        }
+        self.did.too_fast += u32::from(code == "too-fast");
     }
 
     fn noticed(&mut self, notice: &Value, facts: &mut Facts, model: &Model) {

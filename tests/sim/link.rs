@@ -75,7 +75,9 @@ pub struct Did {
     pub half_line: bool,
     pub not_rejoined: bool,
     pub too_fast: u32,
-    pub login_failed: u32,
+    pub join_failed: bool,
+    /// Attempts to log in or to register.
+    pub logins: u32,
 }
 
 #[derive(Debug, Default)]

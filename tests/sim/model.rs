@@ -56,7 +56,7 @@ pub struct Room {
     topic: Option<Arc<str>>,
     access: Access,
     key_hash: Option<[u8; 32]>,
-    operators: Vec<AccountId>,
+    pub operators: Vec<AccountId>,
     pub bans: BTreeMap<Arc<str>, UserName>,
     pub log: Vec<Entry>,
 }

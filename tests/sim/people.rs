@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::facts::Key;
 use crate::link::{Ask, Dialect, Link};
-use crate::plan::LINE_BYTES;
+use crate::plan::{LINE_BYTES, Plan};
 use crate::random::Random;
 use crate::world::World;
 
@@ -20,9 +20,9 @@ pub struct Person {
 }
 
 impl Person {
-    pub fn new(index: usize, random: &mut Random) -> Person {
+    pub fn new(index: usize, plan: &Plan, random: &mut Random) -> Person {
         // Some accounts are used by two people at once.
-        let account = random.per_mille(700).then(|| ACCOUNTS[index % ACCOUNTS.len()]);
+        let account = random.per_mille(plan.registered_per_mille).then(|| ACCOUNTS[index % plan.accounts]);
         let dialect = if random.per_mille(700) { Dialect::Json } else { Dialect::Text };
         Person { account, dialect, link: None, stalled_until: 0, repeat: Vec::new() }
     }
@@ -81,6 +81,7 @@ impl Person {
                 &format!("/nick {name}"),
             );
         };
+        link.did.logins += 1;
         let new = !world.facts.registered.contains(account) && random.per_mille(600) && !world.calm;
         let wrong = !new && random.per_mille(50) && !world.calm;
         let password = if wrong { "a-wrong-one".to_string() } else { password(account) };
@@ -109,7 +110,8 @@ impl Person {
         let user_fields = json!({"room": room, "user": user});
         let other = Ask::Other;
         let random = &mut world.random;
-        match random.below(100) {
+        let quiet = world.plan.unruly && random.per_mille(500);
+        match random.between(if quiet { 40 } else { 0 }, 99) {
             0..40 => {
                 let keyed =
                     link.dialect == Dialect::Json && self.account == Some(me) && random.per_mille(700);
@@ -163,7 +165,10 @@ impl Person {
             87..88 => ask(world, link, Ask::Ban { room }, "unban", user_fields, &format!("/unban {user}")),
             88..89 => ask(world, link, other, "invite", user_fields, &format!("/invite {user}")),
             89..91 => ask(world, link, other, "op", user_fields, &format!("/op {user}")),
-            91..92 => ask(world, link, other, "deop", user_fields, &format!("/deop {user}")),
+            91..92 => {
+                world.facts.deop_ever.insert(user.to_string());
+                ask(world, link, other, "deop", user_fields, &format!("/deop {user}"));
+            }
             92..94 => {
                 let blocked = random.per_mille(600);
                 let name = if blocked { "block" } else { "unblock" };

@@ -12,6 +12,11 @@ pub struct Plan {
     /// Turns of the phase with faults.
     pub turns: usize,
     pub people: usize,
+    /// Accounts that they share, and how many of them have one, of a thousand.
+    pub accounts: usize,
+    pub registered_per_mille: usize,
+    /// More moderation than talk.
+    pub unruly: bool,
     pub on_join: u32,
     /// People hide, so that what others see of who is there is not checked.
     pub hiding: bool,
@@ -34,6 +39,9 @@ impl Plan {
         Plan {
             turns: random.between(100, 600),
             people: random.between(3, 10),
+            accounts: *random.pick(&[1, 2, 5]),
+            registered_per_mille: *random.pick(&[200, 700, 1000]),
+            unruly: random.per_mille(300),
             on_join: *random.pick(&[0, 3, 10]),
             hiding: random.per_mille(300),
             stalling: random.per_mille(400),
@@ -47,6 +55,11 @@ impl Plan {
             full_disk: !real_store && random.per_mille(300),
             socket_bytes: *random.pick(&[300, 2_000, 20_000]),
         }
+    }
+
+    /// The store fails at times.
+    pub fn fails(&self) -> bool {
+        self.full_disk || self.store_fail_per_mille > 0
     }
 
     pub fn settings(&self) -> Settings {

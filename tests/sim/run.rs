@@ -1,9 +1,12 @@
 //! One seed from beginning to end.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::link::{Ask, Dialect};
-use crate::people::{ACCOUNTS, Person, ask};
+use crate::model::Room;
+use crate::people::{ACCOUNTS, Person, ROOMS, ask};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::world::World;
@@ -12,12 +15,16 @@ pub fn run(seed: u64) {
     let mut random = Random::new(seed);
     let plan = Plan::new(&mut random);
     log::trace!("seed {seed}: {plan:?}");
-    let mut people: Vec<Person> = (0..plan.people).map(|index| Person::new(index, &mut random)).collect();
+    let mut people: Vec<Person> =
+        (0..plan.people).map(|index| Person::new(index, &plan, &mut random)).collect();
     let mut world = World::new(plan, random);
     with_faults(&mut world, &mut people);
     log::trace!("---- calm");
     calm_down(&mut world, &mut people);
     everybody_looks_around(&mut world, &mut people);
+    check_memberships(&world, &people);
+    everybody_joins(&mut world, &mut people);
+    check_memberships(&world, &people);
     every_account_reads_its_letters(&mut world, &mut people);
     check_messages(&world);
     everybody_leaves(&mut world, &mut people);
@@ -93,6 +100,46 @@ fn everybody_looks_around(world: &mut World, people: &mut [Person]) {
     settle(world, people);
 }
 
+/// Where nothing fails any more, everybody comes into every room that is open to them.
+fn everybody_joins(world: &mut World, people: &mut [Person]) {
+    for person in people.iter_mut() {
+        let Some(link) = &mut person.link else { continue };
+        if link.dialect == Dialect::Json && link.name.is_some() {
+            link.did.join_failed = false;
+            for room in ROOMS {
+                ask(world, link, Ask::Join, "join", json!({"room": room}), "");
+            }
+        }
+    }
+    settle(world, people);
+    for link in people.iter().filter_map(|person| person.link.as_ref()) {
+        assert!(!link.did.join_failed, "{} cannot join a room although nothing fails any more", link.me());
+    }
+}
+
+/// What the store holds of memberships is what people were told, and nobody is where they are banned.
+fn check_memberships(world: &World, people: &[Person]) {
+    let model = &world.lanes.model;
+    for link in people.iter().filter_map(|person| person.link.as_ref()) {
+        let account = model.accounts.iter().find(|(_, kept)| &**kept.user.shown() == link.me());
+        let Some((id, account)) = account.filter(|_| link.dialect == Dialect::Json) else { continue };
+        let shut_out =
+            |room: &Room| room.bans.contains_key(account.user.key()) && !room.operators.contains(id);
+        let kept = account.rooms.iter().map(|room| &model.rooms[room]).filter(|room| !shut_out(room));
+        let kept: BTreeSet<&str> = kept.map(|room| &**room.name.shown()).collect();
+        let closed: BTreeSet<&str> =
+            model.rooms.values().filter(|room| shut_out(room)).map(|room| &**room.name.shown()).collect();
+        let told: BTreeSet<&str> = link.seats.keys().map(String::as_str).collect();
+        let shut_in: Vec<&&str> = told.intersection(&closed).collect();
+        let excused = world.facts.deop_ever.contains(link.me());
+        assert!(shut_in.is_empty() || excused, "{} is in {shut_in:?}, and banned", link.me());
+        let told: BTreeSet<&str> = told.difference(&closed).copied().collect();
+        if !world.plan.fails() {
+            assert!(kept == told, "{} is kept in {kept:?}, and was told {told:?}", link.me());
+        }
+    }
+}
+
 /// Whoever has an account comes once more, and finds what was kept for it.
 fn every_account_reads_its_letters(world: &mut World, people: &mut [Person]) {
     for account in ACCOUNTS {
@@ -103,7 +150,7 @@ fn every_account_reads_its_letters(world: &mut World, people: &mut [Person]) {
         }
         world.facts.registered.insert(account.to_string());
         let mut random = world.random.clone();
-        let mut visitor = Person::new(0, &mut random);
+        let mut visitor = Person::new(0, &world.plan, &mut random);
         visitor.account = Some(account);
         let mut link = world.connect(Dialect::Json);
         visitor.choose_name(&mut link, world);
@@ -111,7 +158,7 @@ fn every_account_reads_its_letters(world: &mut World, people: &mut [Person]) {
         let mut everybody = vec![visitor];
         // The others have to look as well, or their output stays.
         for person in people.iter_mut() {
-            let empty = Person::new(0, &mut random);
+            let empty = Person::new(0, &world.plan, &mut random);
             everybody.push(std::mem::replace(person, empty));
         }
         settle(world, &mut everybody);

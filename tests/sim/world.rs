@@ -138,9 +138,10 @@ impl World {
         let did = &link.did;
         let deserved = match reason {
             "eof" => did.end,
-            "flood" => did.too_fast >= STRIKES,
+            // Who does not read does not see all of them.
+            "flood" => did.too_fast >= STRIKES || did.stall,
             "idle-timeout" => did.half_line || did.garbage,
-            "login-failures" => did.login_failed >= LOGIN_FAILURES,
+            "login-failures" => did.logins >= LOGIN_FAILURES,
             "login-timeout" => link.name.is_none(),
             "not-chat" | "tls-error" => did.garbage,
             "quit" => did.quit,

@@ -86,18 +86,6 @@ fn a_failing_job_in_a_batch_takes_no_other_with_it() {
 }
 
 #[test]
-fn a_guests_room_that_was_left_over_makes_way_for_a_new_one() {
-    let mut bench = Bench::new();
-    let old = bench.room(1, "lobby", None);
-    bench.fill(old, 3);
-    let new = bench.room(2, "LOBBY", None);
-    bench.fill(new, 1);
-    assert_eq!(bench.positions(new), [1]);
-    bench.restart();
-    assert!(bench.kept_room(old).is_none());
-}
-
-#[test]
 fn room_numbers_are_not_used_again() {
     let mut bench = Bench::new();
     assert_eq!(bench.kept.next_room, 1);

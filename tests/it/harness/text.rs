@@ -47,7 +47,9 @@ impl Text {
         let mut lines = Vec::new();
         loop {
             match self.wire.hear() {
-                Heard::Line(line) if matches("!!! unknown-command: …/are-you-there…", &line) => return lines,
+                Heard::Line(line) if matches("!!! unknown-command: …/are-you-there…", &line) => {
+                    return lines;
+                }
                 Heard::Line(line) => lines.push(line),
                 other => panic!("no answer to an unknown command: {other:?} after {lines:#?}"),
             }
