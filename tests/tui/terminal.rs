@@ -6,19 +6,21 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::home::Home;
+use tempfile::TempDir;
+
 use crate::harness::server::Server;
 use crate::harness::{DEADLINE, PASSWORD};
 
 /// See the [module](self). It ends, with what runs in it, when this goes.
 pub struct Terminal {
-    socket: PathBuf,
+    /// Its own, so that nothing else can go before it.
+    directory: TempDir,
 }
 
 impl Terminal {
     /// Runs a program on a screen of this size.
-    pub fn run(home: &Home, name: &str, size: (u16, u16), command: &Command) -> Terminal {
-        let terminal = Terminal { socket: home.path(&format!("terminal-{name}")) };
+    pub fn run(size: (u16, u16), command: &Command) -> Terminal {
+        let terminal = Terminal { directory: TempDir::new().expect("a temporary directory") };
         let (columns, rows) = (size.0.to_string(), size.1.to_string());
         // Afterwards the shell tells how it ended and what the terminal is like, and stays to be read.
         let process = quoted(&terminal.process_file().display().to_string());
@@ -32,7 +34,7 @@ impl Terminal {
     /// `sotto` for an account that exists, in the lobby.
     pub fn sotto(server: &Server, user: &str, size: (u16, u16)) -> Terminal {
         server.home.add_user(user);
-        Terminal::run(&server.home, user, size, &sotto(server, user))
+        Terminal::run(size, &sotto(server, user))
     }
 
     /// Types text.
@@ -120,7 +122,7 @@ impl Terminal {
     }
 
     fn process_file(&self) -> PathBuf {
-        self.socket.with_extension("process")
+        self.directory.path().join("process")
     }
 
     #[track_caller]
@@ -131,7 +133,11 @@ impl Terminal {
     fn try_tmux(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new("tmux");
         command.env_remove("TMUX").env("LC_ALL", "C.UTF-8");
-        command.arg("-u").args(["-f", "/dev/null", "-S"]).arg(&self.socket).args(arguments);
+        command
+            .arg("-u")
+            .args(["-f", "/dev/null", "-S"])
+            .arg(self.directory.path().join("socket"))
+            .args(arguments);
         let output = command.output().map_err(|error| error.to_string())?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
@@ -142,7 +148,7 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         if thread::panicking() {
             let screen = self.try_tmux(&["capture-pane", "-p"]).unwrap_or_else(|error| error);
-            eprintln!("---- screen of {}\n{screen}----", self.socket.display());
+            eprintln!("---- screen\n{screen}----");
         }
         // What could not be started cannot be ended.
         let _ = self.try_tmux(&["kill-server"]);
