@@ -304,13 +304,15 @@ const WORLD: [&str; 17] = [
 ];
 
 /// Crates that only some parts of the program may know.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("mio::", &["server/", "client/link"]),
     ("rusqlite::", &["store/"]),
     ("bcrypt::", &["work/"]),
     ("rcgen::", &["server/"]),
     ("thread::Builder", &["work/", "server/", "client/link", "tui/"]),
     ("thread::spawn", &["work/", "server/", "client/link", "tui/"]),
+    ("ratatui::", &["tui/"]),
+    ("crossterm::", &["tui/"]),
     ("tokio::", &["nobody"]),
 ];
 

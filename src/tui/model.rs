@@ -41,6 +41,8 @@ pub struct Model {
     pub arrived: bool,
     /// Where the server is, for people.
     pub server: String,
+    /// The user wants to leave, with these last words, as soon as what was said has arrived.
+    pub leaving: Option<String>,
     /// Why there is no connection.
     pub trouble: Option<String>,
     pub status: Status,
@@ -181,6 +183,7 @@ impl Model {
             preferred: None,
             arrived: false,
             server: String::new(),
+            leaving: None,
             trouble: None,
             status: Status::Online,
             focused: true,

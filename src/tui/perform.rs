@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::client::input;
 use crate::client::scrollback::Kind;
-use crate::client::session::event::{Place, Unsent};
+use crate::client::session::event::{Place, Ticket, Unsent};
 use crate::client::session::{Login, Session};
 use crate::proto::command::Command;
 use crate::proto::time::Now;
@@ -26,16 +26,14 @@ pub fn perform(model: &mut Model, session: &mut Session, now: Now, action: Actio
             let command = Command::Passwd { old: Some(old), new: Some(new) };
             let place = model.place().clone();
             match session.act(now, command) {
-                Ok(ticket) => {
-                    model.asked.insert(ticket, place);
-                }
+                Ok(ticket) => ask(model, ticket, place),
                 Err(unsent) => session.note(now, place, Kind::Error, unsent.to_string()),
             }
         }
-        Action::Quit => {
-            session.quit(now, None);
+        Action::Quit(words) => {
+            session.quit(now, Some(&*words).filter(|words| !words.is_empty()));
         }
-        Action::Say { place, text } => say(session, now, place, &text),
+        Action::Say { place, text } => say(model, session, now, place, &text),
         Action::Send { place, line } => send(model, session, now, place, &line),
         Action::Bell | Action::Mouse(_) | Action::Redraw | Action::Suspend => return Some(action),
     }
@@ -45,12 +43,17 @@ pub fn perform(model: &mut Model, session: &mut Session, now: Now, action: Actio
 /// A command, or one line of text.
 fn send(model: &mut Model, session: &mut Session, now: Now, place: Place, line: &str) {
     enum Sent {
-        Asked(Result<crate::client::session::event::Ticket, Unsent>),
+        Asked(Result<Ticket, Unsent>),
+        Leaving(String),
         Passwords,
         Refused(String),
     }
     let sent = input::read(line, Some(&place), |command| match command {
         Ok(Command::Passwd { .. }) => Sent::Passwords,
+        // Once more gives up what is on the way.
+        Ok(Command::Quit { text }) if session.unconfirmed() > 0 && model.leaving.is_none() => {
+            Sent::Leaving(text.unwrap_or_default().into_owned())
+        }
         // Logging in is for the start; the words behind it would be a password in plain sight.
         Ok(Command::Login { .. } | Command::Register { .. }) => {
             Sent::Refused("already-named: start sotto again to log in as somebody else".to_owned())
@@ -60,17 +63,19 @@ fn send(model: &mut Model, session: &mut Session, now: Now, place: Place, line: 
     });
     let error = match sent {
         None => return,
+        Some(Sent::Leaving(words)) => {
+            let hint = "leaving when what was said has arrived; /quit again: at once";
+            model.hint = Some(hint.to_owned());
+            model.leaving = Some(words);
+            return;
+        }
         Some(Sent::Passwords) => {
             let question = Question { about: About::OldPassword, typed: Zeroizing::default() };
             model.mode = Mode::Secret(question);
             return;
         }
         Some(Sent::Asked(Ok(ticket))) => {
-            if model.asked.len() >= ASKED_MAX {
-                model.asked.pop_first();
-            }
-            model.asked.insert(ticket, place);
-            return;
+            return ask(model, ticket, place);
         }
         Some(Sent::Asked(Err(unsent))) => unsent.to_string(),
         Some(Sent::Refused(text)) => text,
@@ -83,18 +88,27 @@ fn send(model: &mut Model, session: &mut Session, now: Now, place: Place, line: 
 }
 
 /// Text of several lines.
-fn say(session: &mut Session, now: Now, place: Place, text: &str) {
+fn say(model: &mut Model, session: &mut Session, now: Now, place: Place, text: &str) {
+    let mut asked = |ticket| ask(model, ticket, place.clone());
     let said = match &place {
         Place::Server => Err(Unsent::NoRoom),
-        Place::Room(room) => session.say(now, room, text, false).map(|_| ()),
+        Place::Room(room) => session.say(now, room, text, false).map(asked),
         Place::Person(user) => text
             .lines()
             .filter(|line| !line.trim().is_empty())
-            .try_for_each(|line| session.message(user, line).map(|_| ())),
+            .try_for_each(|line| session.message(user, line).map(&mut asked)),
     };
     if let Err(unsent) = said {
         session.note(now, known(session, place), Kind::Error, unsent.to_string());
     }
+}
+
+/// The answer belongs here.
+fn ask(model: &mut Model, ticket: Ticket, place: Place) {
+    if model.asked.len() >= ASKED_MAX {
+        model.asked.pop_first();
+    }
+    model.asked.insert(ticket, place);
 }
 
 /// A place that can hold lines: a room that was never entered cannot.

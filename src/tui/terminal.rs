@@ -81,7 +81,10 @@ impl Surface for Screen {
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `Terminal::clear`: that asks the terminal where the cursor is, and the answer comes on
+        // the input, which another thread reads. A new size, even the same, clears as well.
+        let area = self.terminal.get_frame().area();
+        self.terminal.resize(area)
     }
 
     fn ring(&mut self) -> io::Result<()> {
@@ -100,7 +103,7 @@ impl Surface for Screen {
         give_back();
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
         take(mouse)?;
-        self.terminal.clear()
+        self.clear()
     }
 
     #[cfg(not(unix))]

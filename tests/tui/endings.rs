@@ -4,10 +4,9 @@ use std::process::Command;
 
 use sottovoce::tui::terminal::Screen;
 
-use crate::harness::home::Home;
 use crate::harness::process::Process;
 use crate::harness::server::{Server, ready};
-use crate::terminal::{Terminal, sotto};
+use crate::terminal::{Terminal, command_line, sotto};
 
 const SIZE: (u16, u16) = (100, 20);
 
@@ -17,7 +16,38 @@ fn the_terminal_is_given_back_by_quit() {
     let alice = Terminal::sotto(&server, "alice", SIZE);
     alice.shows("1 here");
     assert_eq!(alice.modes(), "alternate 1, mouse 1, cursor 1");
+    let mut scene = server.room_of("lobby", &["bob"]);
+    alice.says("one last word");
     alice.says("/quit good night");
+    alice.ends(0);
+    scene.play("bob < [HH:MM] #lobby <alice> one last word\nbob < *** alice {quit} {good night}");
+}
+
+#[test]
+fn the_terminal_is_lent_to_the_shell_and_drawn_anew() {
+    let server = Server::start();
+    server.home.add_user("alice");
+    let mut shell = Command::new("sh");
+    shell.arg("-i").env("PS1", "shell: ");
+    let alice = Terminal::run(SIZE, &shell);
+    alice.shows("shell:");
+    alice.says(&command_line(&sotto(&server, "alice")));
+    alice.shows("1 here");
+    alice.types("half a sent");
+    alice.presses(&["C-z"]);
+    alice.shows("Stopped");
+    assert_eq!(alice.modes(), "alternate 0, mouse 0, cursor 1");
+    alice.says("fg");
+    alice.shows("> half a sent");
+    alice.shows("1 here");
+    alice.presses(&["C-l"]);
+    alice.types("ence");
+    alice.shows("> half a sentence");
+    alice.shows("1 here");
+    alice.presses(&["C-c"]);
+    alice.says("/quit");
+    alice.hides("1 here");
+    alice.says("exit 0");
     alice.ends(0);
 }
 
@@ -53,12 +83,11 @@ fn the_terminal_is_given_back_when_the_server_is_not_the_one_that_was_trusted() 
 
 #[test]
 fn the_terminal_is_given_back_by_a_panic() {
-    let home = Home::new(&[]);
     let this = std::env::current_exe().expect("this test");
     let mut command = Command::new(this);
     command.args(["--exact", "endings::panics_on_the_screen", "--nocapture"]);
     command.env(PANICS, "1").env("RUST_BACKTRACE", "0");
-    let terminal = Terminal::run(&home, "panic", SIZE, &command);
+    let terminal = Terminal::run(SIZE, &command);
     // The status of a test that failed.
     let screen = terminal.ends(101);
     assert!(screen.contains("a bug, on purpose"), "{screen}");
@@ -82,7 +111,7 @@ fn a_refused_login_says_so_without_a_screen() {
     server.home.add_user("alice");
     let mut command = sotto(&server, "alice");
     command.env("SOTTO_PASSWORD", "something else");
-    let alice = Terminal::run(&server.home, "alice", SIZE, &command);
+    let alice = Terminal::run(SIZE, &command);
     // It may be tried again, or not.
     alice.shows("password of alice:");
     alice.presses(&["Enter"]);

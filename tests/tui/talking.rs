@@ -123,7 +123,7 @@ fn colours_are_left_out_where_they_are_not_wanted() {
     server.home.add_user("carol");
     let mut command = sotto(&server, "carol");
     command.env("NO_COLOR", "1");
-    let carol = Terminal::run(&server.home, "carol", SIZE, &command);
+    let carol = Terminal::run(SIZE, &command);
     carol.shows("bob: hello alice");
     assert!(!has_colours(&carol.colours()), "{}", carol.colours());
 }

@@ -6,44 +6,35 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::home::Home;
+use tempfile::TempDir;
+
 use crate::harness::server::Server;
 use crate::harness::{DEADLINE, PASSWORD};
 
 /// See the [module](self). It ends, with what runs in it, when this goes.
 pub struct Terminal {
-    socket: PathBuf,
+    /// Its own, so that nothing else can go before it.
+    directory: TempDir,
 }
 
 impl Terminal {
     /// Runs a program on a screen of this size.
-    pub fn run(home: &Home, name: &str, size: (u16, u16), command: &Command) -> Terminal {
-        let terminal = Terminal { socket: home.path(&format!("terminal-{name}")) };
+    pub fn run(size: (u16, u16), command: &Command) -> Terminal {
+        let terminal = Terminal { directory: TempDir::new().expect("a temporary directory") };
         let (columns, rows) = (size.0.to_string(), size.1.to_string());
-        let mut words = vec!["env".to_owned()];
-        let (set, removed): (Vec<_>, Vec<_>) = command.get_envs().partition(|(_, value)| value.is_some());
-        words.extend(removed.iter().map(|(name, _)| format!("-u {}", name.display())));
-        words.extend(["LC_ALL=C.UTF-8".to_owned(), "TZ=UTC".to_owned()]);
-        for (name, value) in set {
-            words.push(quoted(&format!("{}={}", name.display(), value.unwrap_or_default().display())));
-        }
-        words.push(quoted(&command.get_program().display().to_string()));
-        words.extend(command.get_args().map(|word| quoted(&word.display().to_string())));
         // Afterwards the shell tells how it ended and what the terminal is like, and stays to be read.
         let process = quoted(&terminal.process_file().display().to_string());
-        let inner = quoted(&format!("echo $$ > {process}; exec {}", words.join(" ")));
+        let inner = quoted(&format!("echo $$ > {process}; exec {}", command_line(command)));
         let modes = "stty -a | tr -s ' ;' '\\n\\n' | grep -x -e icanon -e -icanon -e echo -e -echo";
         let program = format!("sh -c {inner}; echo \"{ENDED} $?:\" $({modes}); exec cat");
-        let focus = ["set-option", "-g", "focus-events", "on", ";"];
-        let session = ["new-session", "-d", "-x", &columns, "-y", &rows, &program];
-        terminal.tmux(&[&["start-server", ";"], &focus[..], &session[..]].concat());
+        terminal.tmux(&["new-session", "-d", "-x", &columns, "-y", &rows, &program]);
         terminal
     }
 
     /// `sotto` for an account that exists, in the lobby.
     pub fn sotto(server: &Server, user: &str, size: (u16, u16)) -> Terminal {
         server.home.add_user(user);
-        Terminal::run(&server.home, user, size, &sotto(server, user))
+        Terminal::run(size, &sotto(server, user))
     }
 
     /// Types text.
@@ -131,7 +122,7 @@ impl Terminal {
     }
 
     fn process_file(&self) -> PathBuf {
-        self.socket.with_extension("process")
+        self.directory.path().join("process")
     }
 
     #[track_caller]
@@ -142,7 +133,11 @@ impl Terminal {
     fn try_tmux(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new("tmux");
         command.env_remove("TMUX").env("LC_ALL", "C.UTF-8");
-        command.arg("-u").args(["-f", "/dev/null", "-S"]).arg(&self.socket).args(arguments);
+        command
+            .arg("-u")
+            .args(["-f", "/dev/null", "-S"])
+            .arg(self.directory.path().join("socket"))
+            .args(arguments);
         let output = command.output().map_err(|error| error.to_string())?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
@@ -153,7 +148,7 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         if thread::panicking() {
             let screen = self.try_tmux(&["capture-pane", "-p"]).unwrap_or_else(|error| error);
-            eprintln!("---- screen of {}\n{screen}----", self.socket.display());
+            eprintln!("---- screen\n{screen}----");
         }
         // What could not be started cannot be ended.
         let _ = self.try_tmux(&["kill-server"]);
@@ -168,6 +163,20 @@ pub fn sotto(server: &Server, user: &str) -> Command {
     command.args(["--host", "127.0.0.1", "--port", &server.address.port().to_string()]);
     command.args(["--username", user, "--accept-new", "--join", "lobby"]);
     command
+}
+
+/// A command with its environment, as it is typed into a shell.
+pub fn command_line(command: &Command) -> String {
+    let mut words = vec!["env".to_owned()];
+    let (set, removed): (Vec<_>, Vec<_>) = command.get_envs().partition(|(_, value)| value.is_some());
+    words.extend(removed.iter().map(|(name, _)| format!("-u {}", name.display())));
+    words.extend(["LC_ALL=C.UTF-8".to_owned(), "TZ=UTC".to_owned()]);
+    for (name, value) in set {
+        words.push(quoted(&format!("{}={}", name.display(), value.unwrap_or_default().display())));
+    }
+    words.push(quoted(&command.get_program().display().to_string()));
+    words.extend(command.get_args().map(|word| quoted(&word.display().to_string())));
+    words.join(" ")
 }
 
 fn quoted(word: &str) -> String {

@@ -1,5 +1,7 @@
 //! What keys do.
 
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+
 use super::*;
 
 #[test]
@@ -309,4 +311,63 @@ present password:
     assert!(sent.contains(r#""cmd":"passwd","old":"old secret","new":"new secret""#), "{sent}");
     stage.keys("<Up>");
     assert_eq!(stage.model.editor.text(), "/passwd");
+}
+
+#[test]
+fn the_mouse_scrolls_what_it_is_over_and_chooses_a_conversation() {
+    let mut stage = long_room();
+    let at =
+        |kind, column, row| Typed::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+    stage.typed(at(MouseEventKind::ScrollUp, 30, 5));
+    stage.shows("↓ 3 more");
+    stage.typed(at(MouseEventKind::ScrollDown, 30, 5));
+    stage.hides("more");
+    stage.typed(at(MouseEventKind::Down(MouseButton::Left), 3, 0));
+    assert_eq!(stage.model.place().to_string(), "server");
+    stage.typed(at(MouseEventKind::ScrollDown, 3, 5));
+    assert_eq!(stage.model.place().to_string(), "#lobby");
+    stage.typed(at(MouseEventKind::Down(MouseButton::Left), 3, 9));
+    assert_eq!(stage.model.place().to_string(), "#lobby");
+    stage.keys("<A-m>");
+    stage.shows("selects text in the terminal");
+    assert_eq!(stage.outside, [Action::Mouse(false)]);
+}
+
+#[test]
+fn leaving_waits_for_what_was_said() {
+    let mut stage = Stage::in_lobby(80, 8);
+    stage.keys("good night<Enter>");
+    let say = stage.sent().concat();
+    stage.keys("/quit until tomorrow<Enter>");
+    stage.shows("leaving when what was said has arrived");
+    assert_eq!(stage.sent(), Vec::<String>::new());
+    let id = say.trim_start_matches(r#"{"id":"#).split(',').next().expect("an id").to_owned();
+    stage.hear(&format!(r#"{{"re":{id},"ok":{{"seq":1,"ts":"2026-01-31T12:00:13.000Z"}}}}"#));
+    let sent = stage.sent().concat();
+    assert!(sent.contains(r#""cmd":"quit","text":"until tomorrow""#), "{sent}");
+    // In a hurry.
+    let mut stage = Stage::in_lobby(80, 8);
+    stage.keys("good night<Enter>/quit<Enter>");
+    stage.sent();
+    stage.keys("/quit<Enter>");
+    assert!(stage.sent().concat().contains(r#""cmd":"quit""#));
+}
+
+#[test]
+fn a_login_that_is_refused_later_asks_for_the_password() {
+    let mut stage = Stage::in_lobby(100, 8);
+    stage.lose();
+    stage.now = Now { mono: Instant(12_000), wall: Timestamp(1_769_860_812_000) };
+    stage.session.handle_timeout(stage.now);
+    stage.session.connected(stage.now);
+    stage.sent();
+    stage.hear(r#"{"re":4,"ok":{"server":"sottod/0.1.0","version":1,"name":"x"}}"#);
+    stage.hear(r#"{"re":5,"err":{"code":"name-registered","text":"this name has an account"}}"#);
+    stage.shows("password of alice:");
+    stage.shows("not logged in: name-registered");
+    stage.keys("correct horse<Enter>");
+    stage.session.connected(stage.now);
+    let sent = stage.sent().concat();
+    assert!(sent.contains(r#""cmd":"login","user":"alice","password":"correct horse""#), "{sent}");
+    stage.hides("correct horse");
 }

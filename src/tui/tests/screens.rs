@@ -278,7 +278,7 @@ fn a_room_that_was_left_is_closed_and_one_that_threw_the_user_out_stays_to_be_re
     stage.keys("/leave<Enter>");
     stage.answer(r#""ok":{"room":"tea"}"#);
     stage.hides("#tea");
-    stage.hear(r#"{"ev":"notice","kind":"kick","room":"lobby","user":"alice","by":"bob","why":"no tea"}"#);
+    stage.hear(r#"{"ev":"notice","kind":"kick","room":"lobby","user":"alice","by":"bob","text":"no tea"}"#);
     stage.check_screen(
         "",
         r#"

@@ -55,7 +55,8 @@ pub enum Action {
         old: Secret,
         new: Secret,
     },
-    Quit,
+    /// Leave, with these last words.
+    Quit(String),
     /// Draw everything again: the terminal shows something else.
     Redraw,
     /// Text to be said as it is, line by line.
@@ -75,7 +76,15 @@ pub enum Action {
 /// Takes in one input.
 pub fn update(model: &mut Model, session: &Session, input: Input) -> Vec<Action> {
     match input {
-        Input::News(event) => news::handle(model, session, event),
+        Input::News(event) => {
+            let mut actions = news::handle(model, session, event);
+            if session.unconfirmed() == 0
+                && let Some(words) = model.leaving.take()
+            {
+                actions.push(Action::Quit(words));
+            }
+            actions
+        }
         Input::Typed(typed) => handle_typed(model, session, typed),
     }
 }

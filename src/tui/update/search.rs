@@ -4,6 +4,7 @@ use crossterm::event::KeyCode;
 
 use crate::client::scrollback::{Kind, Line, LineNumber};
 use crate::client::session::Session;
+use crate::client::session::event::Place;
 use crate::tui::model::{Mode, Model};
 use crate::tui::rows::mentions;
 use crate::tui::update::{Action, scroll};
@@ -20,10 +21,14 @@ pub fn key(model: &mut Model, session: &Session, code: KeyCode, control: bool) -
             model.mode = Mode::Talk;
             return Vec::new();
         }
-        KeyCode::Enter | KeyCode::Up => older(model, session),
-        KeyCode::Char('s' | 'r' | 'p') if control => older(model, session),
-        KeyCode::Down => newer(model, session),
-        KeyCode::Char('n') if control => newer(model, session),
+        KeyCode::Enter | KeyCode::Up => return older_or_load(model, session),
+        KeyCode::Char('s' | 'r' | 'p') if control => return older_or_load(model, session),
+        KeyCode::Down => {
+            newer(model, session);
+        }
+        KeyCode::Char('n') if control => {
+            newer(model, session);
+        }
         KeyCode::Backspace => {
             words.pop();
             again(model, session);
@@ -59,15 +64,30 @@ pub fn again(model: &mut Model, session: &Session) {
     }
 }
 
-fn older(model: &mut Model, session: &Session) {
+fn older(model: &mut Model, session: &Session) -> bool {
     go(model, session, |wanted, at| {
         let range = LineNumber::MIN..at.unwrap_or(LineNumber::MAX);
         find(wanted, range, true)
-    });
+    })
 }
 
-fn newer(model: &mut Model, session: &Session) {
-    go(model, session, |wanted, at| find(wanted, at?.saturating_add(1)..LineNumber::MAX, false));
+/// Looks among older lines; when there are none left here, the server has more.
+fn older_or_load(model: &mut Model, session: &Session) -> Vec<Action> {
+    if older(model, session) {
+        return Vec::new();
+    }
+    match model.place() {
+        Place::Room(name) if session.room(name).is_some_and(|room| room.has_older()) => {
+            let load = Action::LoadOlder(name.clone());
+            model.hint = Some("nothing more here; older messages are loaded, Enter goes on".to_owned());
+            vec![load]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn newer(model: &mut Model, session: &Session) -> bool {
+    go(model, session, |wanted, at| find(wanted, at?.saturating_add(1)..LineNumber::MAX, false))
 }
 
 struct Wanted<'a> {
@@ -80,23 +100,23 @@ fn go(
     model: &mut Model,
     session: &Session,
     find: impl Fn(Wanted<'_>, Option<LineNumber>) -> Option<LineNumber>,
-) {
-    let Mode::Search { words, found, .. } = &model.mode else { return };
+) -> bool {
+    let Mode::Search { words, found, .. } = &model.mode else { return false };
     if words.is_empty() {
-        return;
+        return false;
     }
     let (words, at) = (words.to_lowercase(), *found);
     let matches =
         |line: &Line| line.text.to_lowercase().contains(&words) || line.from.to_lowercase().contains(&words);
-    match find(Wanted { model, session, matches: &matches }, at) {
-        Some(line) => {
-            scroll::to_line(model, session, line);
-            if let Mode::Search { found, .. } = &mut model.mode {
-                *found = Some(line);
-            }
-        }
-        None => model.hint = Some("nothing more found".to_owned()),
+    let Some(line) = find(Wanted { model, session, matches: &matches }, at) else {
+        model.hint = Some("nothing more found".to_owned());
+        return false;
+    };
+    scroll::to_line(model, session, line);
+    if let Mode::Search { found, .. } = &mut model.mode {
+        *found = Some(line);
     }
+    true
 }
 
 /// The first matching line of a range, from its end backwards or from its start.

@@ -67,11 +67,9 @@ pub fn draw(model: &Model, session: &Session, theme: Theme, area: Rect, buffer: 
 
 /// In the order of importance: narrow screens show the first of them.
 fn parts(model: &Model, session: &Session, theme: Theme) -> Vec<(String, Style)> {
-    if let Some(hint) = &model.hint {
-        return vec![(hint.clone(), theme.bar())];
-    }
     let bar = theme.bar();
     let mut parts = Vec::new();
+    parts.extend(model.hint.clone().map(|hint| (hint, bar)));
     match session.state() {
         State::Online => {}
         _ => parts.push((connection(model, session), theme.alarm())),
