@@ -118,6 +118,6 @@ impl Hub {
         if self.store_credit > self.store_reserve() && self.backlog.is_empty() {
             assert!(self.waiting_for_credit.is_empty(), "a command waits although the store has a place");
         }
-        self.directory.check();
+        self.directory.check(self.is_stored());
     }
 }

@@ -16,6 +16,9 @@ pub struct Directory {
     /// Names that somebody is registering now.
     reserved: BTreeSet<Arc<str>>,
     reserved_by: BTreeMap<ConnId, Arc<str>>,
+    /// Letters that the store is about to keep, by reader.
+    /// Invariant: numbers are not zero.
+    posting: BTreeMap<AccountId, u32>,
 }
 
 #[derive(Debug)]
@@ -56,6 +59,24 @@ impl Directory {
         self.by_id.get_mut(&id)
     }
 
+    /// A letter for this account was handed to the store.
+    pub fn post_begins(&mut self, reader: AccountId) {
+        *self.posting.entry(reader).or_default() += 1;
+    }
+
+    /// The store kept it, or could not.
+    pub fn post_ends(&mut self, reader: AccountId) {
+        let left = self.posting.get_mut(&reader).expect("it began");
+        *left -= 1;
+        if *left == 0 {
+            self.posting.remove(&reader);
+        }
+    }
+
+    pub fn has_post_under_way(&self, reader: AccountId) -> bool {
+        self.posting.contains_key(&reader)
+    }
+
     /// Keeps a name from others while this connection registers it.
     pub fn reserve(&mut self, conn: ConnId, user: &UserName) {
         self.reserved.insert(user.key().clone());
@@ -70,7 +91,8 @@ impl Directory {
     }
 
     /// Panics if the tables disagree, which only a bug can do.
-    pub(super) fn check(&self) {
+    pub(super) fn check(&self, store_is_idle: bool) {
+        assert!(!store_is_idle || self.posting.is_empty(), "a letter is under way to nowhere");
         assert!(self.by_id.len() == self.by_key.len(), "an account has one name");
         assert!(self.reserved.len() == self.reserved_by.len(), "a name is reserved for nobody");
     }

@@ -273,7 +273,7 @@ pub enum StoreReply {
 /// Which job failed, with what the hub needs to undo what it had prepared for it.
 #[derive(Debug)]
 pub enum FailedJob {
-    /// A message or a letter that was not kept; its sender was not paused.
+    /// A message that was not kept; its sender was not paused.
     Append {
         origin: Origin,
     },
@@ -291,6 +291,11 @@ pub enum FailedJob {
     },
     /// Nobody waits.
     Other,
+    /// A letter that was not kept; its sender was not paused.
+    Post {
+        origin: Origin,
+        to: AccountId,
+    },
     /// Any job in which only the asker waits.
     Request {
         origin: Origin,

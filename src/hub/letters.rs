@@ -41,8 +41,12 @@ impl Hub {
             let reader = self.user(id);
             // Behind letters that are still on their way, a new one has to wait its turn. And what is
             // for an account is not for a guest who had its name before.
-            let at_once = account.is_none()
-                || account == reader.account && !reader.is_hidden() && reader.letters == Letters::None;
+            let at_once = account.is_none_or(|account| {
+                Some(account) == reader.account
+                    && !reader.is_hidden()
+                    && reader.letters == Letters::None
+                    && !self.directory.has_post_under_way(account)
+            });
             if at_once {
                 if reader.blocks.contains_key(self.user(me).name.key()) {
                     return Err(blocked(&reader.name));
@@ -58,6 +62,7 @@ impl Hub {
         let from = self.user(me).name.shown().clone();
         let origin = ask.origin();
         self.session_mut(ask.conn).appends += 1;
+        self.directory.post_begins(account);
         self.submit_store(StoreJob::Post { origin, to: account, from, text, at: ask.now.wall }, out);
         Ok(())
     }
@@ -95,10 +100,15 @@ impl Hub {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
+        self.directory.post_ends(to);
         let sender = self.sessions.get(ask.conn).and_then(|session| session.user);
-        if let (Some(me), Some(account)) = (sender, self.directory.get(to)) {
-            let to = account.user.clone();
-            self.show_sent(ask, me, Sent { to, at, text, kept: true }, out);
+        match (sender, self.directory.get(to)) {
+            (Some(me), Some(account)) => {
+                let to = account.user.clone();
+                self.show_sent(ask, me, Sent { to, at, text, kept: true }, out);
+            }
+            (Some(_), None) => self.refuse(ask, removed(), out),
+            (None, _) => {}
         }
         self.append_done(ask.conn, out);
         // The reader may be there: hidden, or come in the meantime.
@@ -108,13 +118,19 @@ impl Hub {
         }
     }
 
+    /// The store could not keep a letter.
+    pub(super) fn post_failed(&mut self, ask: Ask, to: AccountId, refusal: Refusal, out: &mut Vec<Effect>) {
+        self.directory.post_ends(to);
+        self.refuse(ask, refusal, out);
+        self.append_done(ask.conn, out);
+    }
+
     pub(super) fn post_refused(&mut self, ask: Ask, to: AccountId, out: &mut Vec<Effect>) {
         let refusal = match self.directory.get(to) {
             Some(_) => Refusal::new(Code::TooMany, "too many messages wait for this user"),
-            None => Refusal::new(Code::NoSuchUser, "this account was removed"),
+            None => removed(),
         };
-        self.refuse(ask, refusal, out);
-        self.append_done(ask.conn, out);
+        self.post_failed(ask, to, refusal, out);
     }
 
     /// Asks the store for letters that wait, unless that is under way.
@@ -212,6 +228,10 @@ impl Hub {
             self.fetch_letters(since, me, out);
         }
     }
+}
+
+fn removed() -> Refusal {
+    Refusal::new(Code::NoSuchUser, "this account was removed")
 }
 
 fn blocked(reader: &UserName) -> Refusal {

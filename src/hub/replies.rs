@@ -128,6 +128,7 @@ impl Hub {
             FailedJob::Join { origin, room } => self.join_failed(ask(origin, now), room, refusal, out),
             FailedJob::Letters { account } => self.letters_failed(account),
             FailedJob::Other => {}
+            FailedJob::Post { origin, to } => self.post_failed(ask(origin, now), to, refusal, out),
             FailedJob::Request { origin } => {
                 let ask = ask(origin, now);
                 if self.hashing.contains_key(&ask.conn) {

@@ -177,9 +177,8 @@ fn writes(job: &StoreJob, lag: bool) -> bool {
 
 fn failed_job(job: &StoreJob) -> FailedJob {
     match job {
-        StoreJob::Append { origin, .. } | StoreJob::Post { origin, .. } => {
-            FailedJob::Append { origin: *origin }
-        }
+        StoreJob::Post { origin, to, .. } => FailedJob::Post { origin: *origin, to: *to },
+        StoreJob::Append { origin, .. } => FailedJob::Append { origin: *origin },
         StoreJob::Change { origin, change } => FailedJob::Change { origin: *origin, change: change.clone() },
         StoreJob::Join { origin, room, .. } => FailedJob::Join { origin: *origin, room: *room },
         StoreJob::Letters { account, .. } => FailedJob::Letters { account: *account },
