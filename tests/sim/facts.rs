@@ -16,6 +16,8 @@ pub struct Facts {
     pub unblocked_ever: BTreeSet<(String, String)>,
     /// Whom somebody wanted to be no operator of some room any more.
     pub deop_ever: BTreeSet<String>,
+    /// Joins that were not answered when their connection ended, and may be kept: user, room.
+    pub joins_lost: BTreeSet<(String, String)>,
     /// Private messages that were said to be kept: number, reader.
     pub kept: Vec<(u64, String)>,
     /// Private messages that were delivered at once: number, and the connections that must have them.

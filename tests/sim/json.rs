@@ -52,7 +52,7 @@ impl Link {
                     facts.registered.insert(name.to_string());
                 }
             }
-            Ask::Join => self.enters(ok, facts, model),
+            Ask::Join { .. } => self.enters(ok, facts, model),
             Ask::Leave => {
                 self.seats.remove(text(ok, "room"));
             }
@@ -117,7 +117,7 @@ impl Link {
                 }
             }
             Ask::Msg { number } => facts.sent[number as usize].state = State::Refused,
-            Ask::Join => self.did.join_failed |= code == "storage-unavailable",
+            Ask::Join { .. } => self.did.join_failed |= code == "storage-unavailable",
             _ => {}
         }
     }

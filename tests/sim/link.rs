@@ -53,7 +53,7 @@ pub enum Ask {
     Ban { room: String },
     Block { user: String, blocked: bool },
     History { room: String },
-    Join,
+    Join { room: String },
     Kick { room: String },
     Leave,
     Msg { number: u64 },
@@ -89,6 +89,14 @@ pub struct Seat {
 }
 
 impl Ask {
+    /// The room that was to be joined.
+    pub fn joined(&self) -> Option<&str> {
+        match self {
+            Ask::Join { room } => Some(room),
+            _ => None,
+        }
+    }
+
     /// Messages are answered when they are durable; everything else in order.
     pub fn is_message(&self) -> bool {
         matches!(self, Ask::Msg { .. } | Ask::Say { .. })

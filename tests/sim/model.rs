@@ -417,9 +417,8 @@ pub fn number(text: &str) -> Option<u64> {
 /// The reply to a job that could not be done.
 pub fn failed(job: &StoreJob, failure: StoreFailure) -> StoreReply {
     let job = match job {
-        StoreJob::Append { origin, .. } | StoreJob::Post { origin, .. } => {
-            FailedJob::Append { origin: *origin }
-        }
+        StoreJob::Post { origin, to, .. } => FailedJob::Post { origin: *origin, to: *to },
+        StoreJob::Append { origin, .. } => FailedJob::Append { origin: *origin },
         StoreJob::Change { origin, change } => FailedJob::Change { origin: *origin, change: change.clone() },
         StoreJob::Join { origin, room, .. } => FailedJob::Join { origin: *origin, room: *room },
         StoreJob::Letters { account, .. } => FailedJob::Letters { account: *account },

@@ -30,6 +30,13 @@ impl Person {
     /// The connection ended; what was not answered may be asked again.
     pub fn lost(&mut self, link: Link, world: &mut World) {
         world.facts.ended(link.index);
+        let user = self.account.unwrap_or(link.me());
+        // Which joins of a text client were answered is not known; its rooms are few.
+        let asked: Vec<&str> = match link.dialect {
+            Dialect::Text => ROOMS.to_vec(),
+            Dialect::Json => link.asked.open.values().filter_map(Ask::joined).collect(),
+        };
+        world.facts.joins_lost.extend(asked.into_iter().map(|room| (user.to_string(), room.to_string())));
         for ask in link.asked.open.values() {
             if let Ask::Say { number, .. } = ask
                 && let Some(Key { user, room }) = &world.facts.sent[*number as usize].key
@@ -110,8 +117,12 @@ impl Person {
         let user_fields = json!({"room": room, "user": user});
         let other = Ask::Other;
         let random = &mut world.random;
-        let quiet = world.plan.unruly && random.per_mille(500);
-        match random.between(if quiet { 40 } else { 0 }, 99) {
+        let what = match &world.plan {
+            plan if plan.private && random.per_mille(500) => 45,
+            plan if plan.unruly && random.per_mille(500) => random.between(40, 99),
+            _ => random.below(100),
+        };
+        match what {
             0..40 => {
                 let keyed =
                     link.dialect == Dialect::Json && self.account == Some(me) && random.per_mille(700);
@@ -127,7 +138,14 @@ impl Person {
             }
             50..62 => {
                 let room = *random.pick(&ROOMS);
-                ask(world, link, Ask::Join, "join", json!({"room": room}), &format!("/join #{room}"));
+                ask(
+                    world,
+                    link,
+                    Ask::Join { room: room.to_string() },
+                    "join",
+                    json!({"room": room}),
+                    &format!("/join #{room}"),
+                );
             }
             62..66 => ask(world, link, Ask::Leave, "leave", json!({"room": room}), &format!("/leave {room}")),
             66..70 => {

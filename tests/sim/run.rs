@@ -107,7 +107,7 @@ fn everybody_joins(world: &mut World, people: &mut [Person]) {
         if link.dialect == Dialect::Json && link.name.is_some() {
             link.did.join_failed = false;
             for room in ROOMS {
-                ask(world, link, Ask::Join, "join", json!({"room": room}), "");
+                ask(world, link, Ask::Join { room: room.to_string() }, "join", json!({"room": room}), "");
             }
         }
     }
@@ -126,7 +126,11 @@ fn check_memberships(world: &World, people: &[Person]) {
         let shut_out =
             |room: &Room| room.bans.contains_key(account.user.key()) && !room.operators.contains(id);
         let kept = account.rooms.iter().map(|room| &model.rooms[room]).filter(|room| !shut_out(room));
-        let kept: BTreeSet<&str> = kept.map(|room| &**room.name.shown()).collect();
+        let lost = |room: &&str| {
+            let join = (link.me().to_string(), room.to_string());
+            world.facts.joins_lost.contains(&join) && !link.seats.contains_key(*room)
+        };
+        let kept: BTreeSet<&str> = kept.map(|room| &**room.name.shown()).filter(|room| !lost(room)).collect();
         let closed: BTreeSet<&str> =
             model.rooms.values().filter(|room| shut_out(room)).map(|room| &**room.name.shown()).collect();
         let told: BTreeSet<&str> = link.seats.keys().map(String::as_str).collect();

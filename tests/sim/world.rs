@@ -25,7 +25,7 @@ pub struct World {
     pub net: Net,
     pub lanes: Lanes,
     pub facts: Facts,
-    /// Replies that the last turn has left for the next.
+    /// What the engine was handed and has not taken.
     replies: VecDeque<Reply>,
     /// No faults any more, and nobody misbehaves.
     pub calm: bool,
@@ -39,8 +39,6 @@ impl World {
         let net = Net::new(Random::new(random.next()));
         let mut lanes = Lanes::new(&plan);
         let engine = engine(&plan, &mut lanes, 1_000);
-        let facts = Facts::default();
-        let replies = VecDeque::new();
         World {
             plan,
             random,
@@ -48,8 +46,8 @@ impl World {
             engine,
             net,
             lanes,
-            facts,
-            replies,
+            facts: Facts::default(),
+            replies: VecDeque::new(),
             calm: false,
             stopping: false,
             links: 0,
@@ -89,7 +87,8 @@ impl World {
                 self.engine.writable(slot);
             }
         }
-        self.replies.extend(self.lanes.take(&mut self.random));
+        let replies = self.lanes.take(&mut self.random);
+        self.replies.extend(replies);
         self.engine.turn(clock(self.now), &mut self.net, &mut self.replies);
         if !cfg!(debug_assertions) {
             self.engine.check();
@@ -166,7 +165,11 @@ impl World {
 
     /// Nothing is under way anywhere.
     pub fn is_quiet(&self) -> bool {
-        self.lanes.is_idle() && self.net.is_quiet() && !self.engine.has_work() && self.engine.is_settled()
+        self.replies.is_empty()
+            && self.lanes.is_idle()
+            && self.net.is_quiet()
+            && !self.engine.has_work()
+            && self.engine.is_settled()
     }
 
     /// The process dies at once, and another one starts on what was committed.
@@ -183,7 +186,7 @@ impl World {
         self.engine.shutdown(clock(self.now), &mut self.net);
         for _ in 0..STOP_TURNS {
             self.turn(people);
-            if self.lanes.is_idle() && self.engine.is_settled() {
+            if self.replies.is_empty() && self.lanes.is_idle() && self.engine.is_settled() {
                 break;
             }
         }
