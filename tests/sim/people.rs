@@ -117,8 +117,12 @@ impl Person {
         let user_fields = json!({"room": room, "user": user});
         let other = Ask::Other;
         let random = &mut world.random;
-        let quiet = world.plan.unruly && random.per_mille(500);
-        match random.between(if quiet { 40 } else { 0 }, 99) {
+        let what = match &world.plan {
+            plan if plan.private && random.per_mille(500) => 45,
+            plan if plan.unruly && random.per_mille(500) => random.between(40, 99),
+            _ => random.below(100),
+        };
+        match what {
             0..40 => {
                 let keyed =
                     link.dialect == Dialect::Json && self.account == Some(me) && random.per_mille(700);

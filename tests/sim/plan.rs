@@ -17,6 +17,8 @@ pub struct Plan {
     pub registered_per_mille: usize,
     /// More moderation than talk.
     pub unruly: bool,
+    /// More private messages than anything else.
+    pub private: bool,
     pub on_join: u32,
     /// People hide, so that what others see of who is there is not checked.
     pub hiding: bool,
@@ -42,6 +44,7 @@ impl Plan {
             accounts: *random.pick(&[1, 2, 5]),
             registered_per_mille: *random.pick(&[200, 700, 1000]),
             unruly: random.per_mille(300),
+            private: random.per_mille(200),
             on_join: *random.pick(&[0, 3, 10]),
             hiding: random.per_mille(300),
             stalling: random.per_mille(400),
