@@ -30,6 +30,8 @@ fn main() -> ExitCode {
     match arguments.command {
         None => match server::run(config) {
             Ok(()) => ExitCode::SUCCESS,
+            // The log is on stderr as well: where it runs, the error has been told there.
+            Err(_) if log::log_enabled!(log::Level::Error) => ExitCode::from(FAILURE),
             Err(error) => failed(error, FAILURE),
         },
         Some(command) => match do_command(&config, command) {

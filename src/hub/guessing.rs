@@ -149,10 +149,21 @@ const ADDRESSES_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use crate::config::Config;
+    use crate::hub::Handled;
+    use crate::hub::job::{Job, Kept, PasswordReply, Reply, StoreReply};
+    use crate::hub::session::Peer;
+    use crate::proto::command::{Command, Proof};
+    use crate::proto::event::{Answer, Event};
+    use crate::proto::id::{ConnId, Origin, RequestId};
+    use crate::proto::secret::Secret;
+    use crate::proto::time::{Now, Timestamp};
 
     fn address(number: u32) -> AddressKey {
-        AddressKey::new(std::net::Ipv4Addr::from(number).into())
+        AddressKey::new(Ipv4Addr::from(number).into())
     }
 
     fn user(name: &str) -> UserName {
@@ -223,5 +234,58 @@ mod tests {
         assert_eq!(guesses.names.len(), NAMES_MAX);
         guesses.sweep(Instant(now.0 + LATELY_MS));
         assert!(guesses.names.is_empty());
+    }
+
+    /// A login with a wrong password from an address; what it is answered with.
+    fn log_in(hub: &mut Hub, serial: u32, peer: Peer) -> Code {
+        let (conn, re) = (ConnId { slot: serial, serial }, RequestId(1));
+        let now = Now { mono: Instant(5_000), wall: Timestamp(0) };
+        let origin = Origin { conn, re };
+        let mut out = Vec::new();
+        hub.opened(now, conn, peer).unwrap();
+        hub.encrypted(conn);
+        let proof = Proof::Password(Secret::new("wrong-horse"));
+        let login = Command::Login { user: "alice".into(), proof };
+        assert_eq!(hub.handle(now, conn, re, login, &mut out), Handled::Done);
+        hub.reply_if_asked(now, &mut out, |job| match job {
+            Job::Store(_) => Reply::Store(StoreReply::Account { origin, account: None }),
+            Job::Password(_) => Reply::Password(PasswordReply::Verified { origin, matches: false }),
+        });
+        let refused = out.iter().find_map(|effect| match effect {
+            Effect::Tell(_, Event::Answer(_, Answer::Refused(refusal))) => Some(refusal.code),
+            _ => None,
+        });
+        hub.gone(conn, &mut out);
+        refused.expect("a wrong password is refused")
+    }
+
+    impl Hub {
+        /// Answers every job until there are no more.
+        fn reply_if_asked(&mut self, now: Now, out: &mut Vec<Effect>, answer: impl Fn(&Job) -> Reply) {
+            let mut next = 0;
+            while next < out.len() {
+                if let Effect::Submit(job) = &out[next] {
+                    let reply = answer(job);
+                    self.reply(now, reply, out);
+                }
+                next += 1;
+            }
+        }
+    }
+
+    #[test]
+    fn logins_from_everywhere_are_slowed_and_those_of_this_machine_are_not() {
+        let now = Now { mono: Instant(5_000), wall: Timestamp(0) };
+        let mut hub = Hub::new(Config::default().settings(), Kept::default(), now);
+        let peer = |number: u32| Peer { address: Ipv4Addr::from(number).into(), loopback: false };
+        for number in 1..=GUESSES_MAX {
+            assert_eq!(log_in(&mut hub, number, peer(number)), Code::LoginFailed);
+        }
+        assert_eq!(log_in(&mut hub, 101, peer(1)), Code::TooFast);
+        assert_eq!(log_in(&mut hub, 102, peer(GUESSES_MAX + 1)), Code::LoginFailed);
+        let here = Peer { address: Ipv4Addr::LOCALHOST.into(), loopback: true };
+        for number in 0..2 * GUESSES_MAX {
+            assert_eq!(log_in(&mut hub, 200 + number, here), Code::LoginFailed);
+        }
     }
 }

@@ -129,9 +129,8 @@ impl Reactor {
     }
 
     fn accept(&mut self, now: Now) {
-        let idle = self.config.limits.idle_timeout;
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.listeners.accept(now.mono, idle) {
+            match self.listeners.accept(now.mono) {
                 Accepted::Nothing => break,
                 Accepted::Resting(error) => {
                     if !std::mem::replace(&mut self.resting, true) {
@@ -170,6 +169,7 @@ impl Reactor {
             Ok(reloaded) => {
                 self.engine.reconfigure(reloaded.engine, reloaded.config.settings());
                 self.config = reloaded.config;
+                self.listeners.set_idle(self.config.limits.idle_timeout);
                 log::info!("the configuration was reloaded");
             }
             Err(why) => log::error!("nothing was reloaded: {why}"),

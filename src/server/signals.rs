@@ -59,6 +59,7 @@ fn start(sender: Sender<Signal>, waker: Arc<Waker>) -> io::Result<()> {
         while !stop.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(100));
         }
+        // Either fails only when the reactor is gone.
         let _ = sender.send(Signal::Stop).map(|()| waker.wake());
     };
     std::thread::Builder::new().name("signals".into()).spawn(watch).map(drop)

@@ -100,3 +100,17 @@ pub fn slot(token: Token) -> Option<u32> {
 
 /// Tokens below belong to listeners and the waker.
 pub const FIRST_TOKEN: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_of_connections_lie_behind_all_others() {
+        for number in [0, 1, 20_000, 1_000_000] {
+            assert_eq!(slot(token(number)), Some(number));
+        }
+        assert_eq!(slot(Token(FIRST_TOKEN - 1)), None);
+        assert_eq!(slot(Token(0)), None);
+    }
+}

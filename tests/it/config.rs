@@ -167,3 +167,18 @@ fn times_and_sizes_are_written_with_units() {
     );
     home.tool_ok(&["check"]);
 }
+
+#[test]
+fn why_the_server_does_not_start_is_told_once_on_stderr_and_in_the_log() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let why = format!("cannot listen on {address}: ");
+    for level in ["info", "off"] {
+        let home = Home::new(&[]);
+        let told = home.tool(&["--listen", &address, "--log-level", level]);
+        assert_eq!((told.status, told.out.as_str()), (Some(1), ""), "{told:?}");
+        assert_eq!(told.err.matches(&why).count(), 1, "{told:?}");
+        let log = std::fs::read_to_string(home.data().join("sottod.log")).expect("a log");
+        assert_eq!(log.matches(&why).count(), usize::from(level == "info"), "{log}");
+    }
+}
