@@ -115,7 +115,9 @@ fn what_one_is_told_over_tls_is_not_taken_for_what_another_says() {
     for number in 0..3 {
         let [anna, bob] = pair.say(0, &format!("/msg bob number {number}\n"));
         assert_eq!(bob.lines().count(), 1, "{bob}");
-        assert!(bob.ends_with(&format!("number {number}\n")) || bob.ends_with(&format!("number {number}\r\n")));
+        assert!(
+            bob.ends_with(&format!("number {number}\n")) || bob.ends_with(&format!("number {number}\r\n"))
+        );
         assert!(!anna.contains("!!!"), "{anna}");
         // What bob was told lies in the memory that the server reads into next.
         let [anna, bob] = pair.say(1, &format!("/msg anna answer {number}\n"));
