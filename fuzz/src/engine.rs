@@ -170,7 +170,7 @@ impl World {
         let address = [127, 0, 0, 1 + self.net.pipes.len() as u8 % 2].into();
         let Ok(slot) = self.engine.accepted(clock(self.now), address) else { return };
         let pipe = self.net.pipes.len();
-        let connection = secure.then(|| Box::new(tls::client(pipe % 2 == 0, None)));
+        let connection = secure.then(|| Box::new(tls::client(pipe.is_multiple_of(2), None)));
         self.tls_count += usize::from(secure);
         self.net.pipes.push(Pipe { slot: Some(slot), room: ROOM, tls: connection, ..Pipe::default() });
         let slot = slot as usize;
@@ -350,7 +350,7 @@ impl Io for Net {
 
     fn shut(&mut self, slot: u32) {
         // The client ends its side then, as most do.
-        self.pipe(slot).fin |= slot % 2 == 0;
+        self.pipe(slot).fin |= slot.is_multiple_of(2);
     }
 
     fn close(&mut self, slot: u32) {

@@ -108,10 +108,10 @@ impl Talk {
         assert!(self.server.kept_bytes() <= KEPT_MAX, "{}", self.server.kept_bytes());
         let alert = self.server.unsent().to_vec();
         self.server.sent(alert.len());
-        self.to_client(&alert);
+        self.reach_client(&alert);
     }
 
-    fn to_client(&mut self, mut bytes: &[u8]) {
+    fn reach_client(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             self.client.read_tls(&mut bytes).expect("memory does not fail");
             if let Err(why) = self.client.process_new_packets() {
@@ -148,10 +148,10 @@ impl Talk {
                 self.told.extend_from_slice(&bytes[..taken]);
                 let (now, later) = out.split_at(out.len() / 2);
                 self.server.keep_unsent(later);
-                self.to_client(now);
+                self.reach_client(now);
                 let later = self.server.unsent().to_vec();
                 self.server.sent(later.len());
-                self.to_client(&later);
+                self.reach_client(&later);
             }
             Err(why) => {
                 assert!(self.changed, "{why:?}, although nothing was changed");
