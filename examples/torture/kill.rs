@@ -194,3 +194,37 @@ const ROUND_MAX: Duration = Duration::from_secs(20);
 const START_MAX: Duration = Duration::from_secs(5);
 /// Nobody talks longer than this, whatever happens.
 const TALK_MAX: Duration = Duration::from_secs(1800);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which verdicts fail on a log that should have been "0", "1", "2" of one talker.
+    fn failing(log: &[(u64, &str)]) -> Vec<usize> {
+        let log: Vec<_> =
+            log.iter().map(|(seq, number)| (*seq, "t0".into(), format!("t0 says number {number}"))).collect();
+        let account = Account {
+            name: "t0".into(),
+            said: 3,
+            acknowledged: vec![(0, 1), (1, 2), (2, 3)],
+            heard: vec![(2, "t0 says number 1".into())],
+            ..Account::default()
+        };
+        let rows = judge(&[account], &log);
+        (0..rows.len()).filter(|&row| !rows[row].passed).collect()
+    }
+
+    #[test]
+    fn a_log_that_is_wrong_is_found_out() {
+        const LOST: usize = 0;
+        const DOUBLED: usize = 1;
+        const DISORDER: usize = 2;
+        const GAPS: usize = 3;
+        const UNHEARD: usize = 4;
+        assert_eq!(failing(&[(1, "0"), (2, "1"), (3, "2")]), [0; 0]);
+        assert_eq!(failing(&[(1, "0"), (2, "1")]), [LOST, DISORDER]);
+        assert_eq!(failing(&[(1, "0"), (2, "1"), (3, "2"), (4, "2")]), [DOUBLED]);
+        assert_eq!(failing(&[(1, "0"), (2, "2"), (3, "1")]), [LOST, DISORDER, UNHEARD]);
+        assert_eq!(failing(&[(1, "0"), (2, "1"), (3, "2"), (5, "x")]), [GAPS]);
+    }
+}
