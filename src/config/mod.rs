@@ -166,6 +166,11 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads the text of a file; `file` is its name, for messages only.
+    pub fn parse(file: &Path, text: &[u8]) -> Result<Config, ConfigError> {
+        read::config(file, text)
+    }
+
     /// Reads the same file again, with the same command line. On failure the caller keeps what it has.
     pub fn reload(&self) -> Result<Config, ConfigError> {
         Config::load(self.source.explicit.as_deref(), self.source.overrides.clone())

@@ -287,3 +287,6 @@ pub const PLAINTEXT_PER_CALL: usize = 16 * 1024;
 /// Two whole records: one that has not come whole, and a handshake message in pieces. A client's
 /// hello is far smaller.
 const PARTIAL_BYTES_MAX: usize = 33 * 1024;
+
+#[cfg(test)]
+pub(crate) mod tests;

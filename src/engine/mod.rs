@@ -271,3 +271,6 @@ impl Engine {
 const TURN_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes read at once from one connection; then it is another's turn.
 const READ_BYTES_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! The server under torture: a process that can be killed and started again on the same data.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::Outcome;
+
+/// Where a server lives, between its lives too.
+pub struct Home {
+    pub dir: TempDir,
+    program: PathBuf,
+    pub data: PathBuf,
+    /// Shell commands before the server, such as `ulimit -n 64`.
+    prelude: String,
+}
+
+pub struct Daemon {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Home {
+    /// `keys` are lines of TOML with dotted keys.
+    pub fn new(program: &Path, prelude: &str, keys: &[&str]) -> Outcome<Home> {
+        let dir = tempfile::Builder::new().prefix("sottovoce-torture-").tempdir()?;
+        let base = ["motd = \"\"", "accounts.bcrypt_cost = 4", "accounts.registration = \"open\""];
+        fs::write(dir.path().join("config.toml"), [&base, keys].concat().join("\n"))?;
+        let data = dir.path().join("data");
+        Ok(Home { dir, program: program.to_path_buf(), data, prelude: prelude.into() })
+    }
+
+    pub fn start(&self) -> Outcome<Daemon> {
+        let log = self.dir.path().join("stderr");
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(format!("{}; exec \"$0\" \"$@\"", self.prelude))
+            .arg(&self.program)
+            .arg("--config")
+            .arg(self.dir.path().join("config.toml"))
+            .arg("--data")
+            .arg(&self.data)
+            .args(["--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log)?)
+            .spawn()?;
+        let mut output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            if output.read_line(&mut line)? == 0 {
+                let status = child.wait()?;
+                return Err(format!("the server ended with {status}: {}", fs::read_to_string(&log)?).into());
+            }
+            if let Some((_, address)) = line.trim_end().rsplit_once("listening on ") {
+                break address.parse()?;
+            }
+        };
+        // Nobody else reads the pipe; a full one would stop the server.
+        thread::spawn(move || output.read_to_end(&mut Vec::new()));
+        Ok(Daemon { child, address })
+    }
+
+    /// Bytes that the server has written about itself in this life.
+    pub fn log_bytes(&self) -> u64 {
+        fs::metadata(self.dir.path().join("stderr")).map_or(0, |file| file.len())
+    }
+}
+
+impl Daemon {
+    /// The hard way: SIGKILL.
+    pub fn kill(mut self) -> Outcome<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    pub fn resident_bytes(&self) -> Outcome<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    }
+
+    /// Processor time so far, user and system.
+    pub fn cpu(&self) -> Outcome<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/PID/stat without a name")?;
+        let ticks: Vec<u64> =
+            fields.split(' ').skip(UTIME_BEHIND_NAME).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Duration::from_millis(ticks.iter().sum::<u64>() * TICK_MILLIS))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `utime` is field 14 of `/proc/PID/stat`, the name is field 2.
+const UTIME_BEHIND_NAME: usize = 11;
+/// Linux counts these in hundredths of a second on every machine it runs on.
+const TICK_MILLIS: u64 = 10;

@@ -1,0 +1,16 @@
+//! What the fuzz targets do: one function each, which takes bytes and panics if something is wrong.
+//!
+//! The targets in `fuzz_targets/` only call these. `README.md` tells how to run them.
+
+pub mod client;
+pub mod config;
+pub mod e2e;
+pub mod engine;
+pub mod lines;
+pub mod names;
+pub mod tls;
+
+mod input;
+#[path = "../../tests/sim/model.rs"]
+#[allow(dead_code)]
+mod model;

@@ -1,0 +1,162 @@
+//! Peers that speak TLS as nobody should, and what must come of it.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionTrafficSecrets, DigitallySignedStruct, Error, SignatureScheme,
+};
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes128Gcm, Nonce};
+
+use super::*;
+
+#[test]
+fn data_behind_half_a_hello_is_a_failure_and_no_panic() {
+    let pieces = [&[0x16, 3, 1, 0, 5, 1, 0, 2, 0, 3][..], &[0x17, 3, 3, 0, 1, 0]];
+    for together in [true, false] {
+        let mut tls = Tls::new(server()).unwrap();
+        let mut plaintext = Vec::new();
+        let outcome = match together {
+            true => tls.feed(&mut pieces.concat(), &mut plaintext),
+            false => {
+                let first = tls.feed(&mut pieces[0].to_vec(), &mut plaintext);
+                assert_eq!(first, Ok(Fed { closed: false }), "the rest of the hello may come");
+                tls.feed(&mut pieces[1].to_vec(), &mut plaintext)
+            }
+        };
+        assert!(outcome.is_err() && plaintext.is_empty() && !tls.is_ready());
+        // A connection that has failed can still be told goodbye.
+        tls.close();
+    }
+}
+
+#[test]
+fn something_can_be_said_while_a_renegotiation_has_not_come_whole() {
+    let (mut tls, client) = connected(client_of_old(), server());
+    // What the client would send next, made by hand: no rustls client wants to renegotiate.
+    let secrets = client.dangerous_extract_secrets().expect("the configuration allows it");
+    let (sequence, ConnectionTrafficSecrets::Aes128Gcm { key, iv }) = secrets.tx else {
+        panic!("the only suite that is offered")
+    };
+    let seal = |sequence: u64, content: &[u8]| {
+        let mut nonce = [0; 12];
+        nonce[..4].copy_from_slice(&iv.as_ref()[..4]);
+        nonce[4..].copy_from_slice(&sequence.to_be_bytes());
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        let aad = [&sequence.to_be_bytes()[..], &[0x16, 3, 3], &length].concat();
+        let cipher = Aes128Gcm::new_from_slice(key.as_ref()).unwrap();
+        let nonce12 = Nonce::try_from(&nonce[..]).unwrap();
+        let sealed = cipher.encrypt(&nonce12, Payload { msg: content, aad: &aad }).unwrap();
+        let body = [&nonce[4..], &sealed].concat();
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        [&[0x16, 3, 3][..], &length, &body].concat()
+    };
+    // A ClientHello of 200 bytes, of which the first half comes now.
+    let mut hello = vec![1, 0, 0, 200, 3, 3];
+    hello.resize(204, 0);
+    let (now, later) = hello.split_at(100);
+    let mut plaintext = Vec::new();
+    assert_eq!(tls.feed(&mut seal(sequence, now), &mut plaintext), Ok(Fed { closed: false }));
+    for _ in 0..2 {
+        let mut out = Vec::new();
+        let taken = tls.encrypt(b"hello", &mut out);
+        // Either is right, as long as nothing is sent when it says that nothing was taken.
+        assert!(taken == Ok(5) && !out.is_empty() || taken.is_err() && out.is_empty(), "{taken:?}");
+    }
+    // What rustls makes of such a hello is its own affair.
+    let _ = tls.feed(&mut seal(sequence + 1, later), &mut plaintext);
+    assert!(plaintext.is_empty());
+    tls.close();
+}
+
+/// A server's and a client's side with nothing under way between them.
+fn connected(mut client: ClientConnection, config: Arc<ServerConfig>) -> (Tls, ClientConnection) {
+    let mut tls = Tls::new(config).unwrap();
+    let mut plaintext = Vec::new();
+    while client.is_handshaking() || client.wants_write() {
+        let mut bytes = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut bytes).unwrap();
+        }
+        tls.feed(&mut bytes, &mut plaintext).unwrap();
+        let answer = tls.unsent().to_vec();
+        tls.sent(answer.len());
+        let mut rest = &answer[..];
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets().unwrap();
+        }
+    }
+    assert!(tls.is_ready() && plaintext.is_empty());
+    (tls, client)
+}
+
+fn client_of_old() -> ClientConnection {
+    let mut provider = ring::default_provider();
+    provider.cipher_suites = vec![ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider));
+    let mut config = trusting(builder.with_protocol_versions(&[&TLS12]).unwrap());
+    config.enable_secret_extraction = true;
+    ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap()
+}
+
+/// A client that takes any certificate.
+pub(crate) fn client() -> ClientConnection {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = trusting(builder.with_protocol_versions(&[&TLS13]).unwrap());
+    ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap()
+}
+
+fn trusting(builder: rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>) -> ClientConfig {
+    let verifier = Arc::new(AnyCertificate(Arc::new(ring::default_provider())));
+    builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+}
+
+pub(crate) fn server() -> Arc<ServerConfig> {
+    let made = rcgen::generate_simple_self_signed([String::from("localhost")]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    Arc::new(builder.with_single_cert(vec![made.cert.der().clone()], key).unwrap())
+}
+
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
