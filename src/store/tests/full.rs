@@ -66,7 +66,7 @@ fn every_kind_of_job_says_which_it_was() {
     assert_eq!((change, failure), (topic, StoreFailure::Full));
     let (from, text) = ("bob".into(), long.as_str().into());
     let reply = bench.run(StoreJob::Post { origin: ORIGIN, to: ann, from, text, at: NOW });
-    assert_eq!(format!("{reply:?}"), failed(&FailedJob::Append { origin: ORIGIN }));
+    assert_eq!(format!("{reply:?}"), failed(&FailedJob::Post { origin: ORIGIN, to: ann }));
     // Small rows fit into what is there for a while.
     let new = |id| join(id, Some((&format!("room-{id}"), None)), None, 0);
     let id = (2..10_000).find(|&id| {
