@@ -12,8 +12,8 @@
 //!
 //! One file a feature: `dispatch` hands commands out, `naming`, `login` and `register` name people,
 //! `membership` lets them in and out of rooms, `talk` carries room messages, `letters` private ones,
-//! `moderation` runs rooms, `presence` shows who is there, `history` reads logs, `pace` slows the hasty, `guessing`
-//! those who guess passwords.
+//! `moderation` runs rooms, `presence` shows who is there, `history` reads logs, `pace` slows the hasty,
+//! `guessing` those who guess passwords.
 
 pub mod address;
 mod blocks;

@@ -215,9 +215,10 @@ impl Session {
     /// A room that this session still has to come into after its login.
     pub fn is_to_rejoin(&self, id: RoomId) -> bool {
         match &self.activity {
-            Activity::Waiting(waiting) => {
-                matches!(&**waiting, Waiting::Rejoin { room, rooms } if *room == Some(id) || rooms.contains(&id))
-            }
+            Activity::Waiting(waiting) => match &**waiting {
+                Waiting::Rejoin { room, rooms } => *room == Some(id) || rooms.contains(&id),
+                _ => false,
+            },
             Activity::Streaming(streaming) => {
                 matches!(&streaming.what, Stream::Rejoin { rooms } if rooms.contains(&id))
             }

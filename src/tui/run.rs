@@ -1,6 +1,6 @@
 //! The loop: waits for the session and the terminal, decides, draws.
 //!
-//! A key is drawn at once. News are drawn at most every [`FRAME`], however many there are: drawing
+//! A key is drawn at once. News are drawn at most every `FRAME`, however many there are: drawing
 //! more often would show nothing that eyes can follow, and take the time from reading the network.
 
 use std::io;
