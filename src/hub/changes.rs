@@ -133,6 +133,9 @@ impl Hub {
         refusal: Refusal,
         out: &mut Vec<Effect>,
     ) {
+        if let Change::Leave { room, account } = change {
+            self.leave_answered(room, account);
+        }
         if let Change::DropRoom { .. } | Change::Leave { .. } = change {
             // It took effect here when it was asked for.
             self.owed.push(change);

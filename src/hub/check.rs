@@ -118,6 +118,7 @@ impl Hub {
         if self.store_credit > self.store_reserve() && self.backlog.is_empty() {
             assert!(self.waiting_for_credit.is_empty(), "a command waits although the store has a place");
         }
+        assert!(!self.is_stored() || self.leaving.is_empty(), "a membership ends and nobody sees to it");
         self.directory.check(self.is_stored());
     }
 }

@@ -10,7 +10,7 @@ use crate::hub::room::Room;
 use crate::hub::session::{Activity, Waiting};
 use crate::hub::{Ask, Hub};
 use crate::proto::event::{Answer, Event};
-use crate::proto::id::{ConnId, RoomId, UserId};
+use crate::proto::id::{AccountId, ConnId, RoomId, UserId};
 use crate::proto::limits::REASON_BYTES_MAX;
 use crate::proto::refusal::Refusal;
 use crate::proto::text::cut;
@@ -127,8 +127,38 @@ impl Hub {
     /// Tries again what the store could not do.
     pub(super) fn pay_owed(&mut self, out: &mut Vec<Effect>) {
         for change in std::mem::take(&mut self.owed) {
-            self.submit_store(StoreJob::Change { origin: None, change }, out);
+            match change {
+                Change::Leave { room, account } if self.account_is_in(room, account) => {}
+                Change::Leave { room, account } => self.submit_leave(room, account, out),
+                change => self.submit_store(StoreJob::Change { origin: None, change }, out),
+            }
         }
+    }
+
+    fn account_is_in(&self, room: RoomId, account: AccountId) -> bool {
+        let holder = self.directory.get(account).and_then(|account| self.users.find(&account.user));
+        holder.is_some_and(|user| self.is_member(user, room))
+    }
+
+    /// Has the store forget a membership that has ended here.
+    pub(super) fn submit_leave(&mut self, room: RoomId, account: AccountId, out: &mut Vec<Effect>) {
+        *self.leaving.entry((account, room)).or_default() += 1;
+        let change = Change::Leave { room, account };
+        self.submit_store(StoreJob::Change { origin: None, change }, out);
+    }
+
+    /// The store forgot a membership, or could not.
+    pub(super) fn leave_answered(&mut self, room: RoomId, account: AccountId) {
+        let left = self.leaving.get_mut(&(account, room)).expect("a leave is answered once");
+        *left -= 1;
+        if *left == 0 {
+            self.leaving.remove(&(account, room));
+        }
+    }
+
+    /// Whether a membership has ended that the store may have told of before it knew.
+    pub(super) fn has_just_left(&self, room: RoomId, account: AccountId) -> bool {
+        self.leaving.contains_key(&(account, room)) || self.owed.contains(&Change::Leave { room, account })
     }
 }
 

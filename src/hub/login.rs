@@ -153,6 +153,8 @@ impl Hub {
             }
         }
         let mut rooms: Vec<_> = rooms.into_iter().filter(|&room| self.may_rejoin(room, me)).collect();
+        // One may have been left, with a session that has ended since, after the store was asked.
+        rooms.retain(|&room| !self.has_just_left(room, account));
         if holder.is_some() {
             // Another session may have left one, or come into one, since the store was asked.
             rooms.retain(|&room| self.is_or_will_be_in(room, me));

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use crate::hub::address::Act;
 use crate::hub::effect::Effect;
-use crate::hub::job::{NewRoom, Page, StoreJob};
+use crate::hub::job::{Change, NewRoom, Page, StoreJob};
 use crate::hub::room::Room;
 use crate::hub::session::{Stream, Streaming, Waiting};
 use crate::hub::{Ask, Hub};
@@ -49,6 +49,10 @@ impl Hub {
                 self.rooms.create(Room::new(name, account))
             }
         };
+        if let Some(account) = account {
+            // What is owed must not take away what is given now.
+            self.owed.retain(|owed| *owed != Change::Leave { room: id, account });
+        }
         let room = self.rooms.get_mut(id).expect("found or created");
         room.joining += 1;
         let at = ask.now.wall;

@@ -63,7 +63,7 @@ use crate::hub::settings::Settings;
 use crate::hub::user::{User, Users};
 use crate::proto::command::Command;
 use crate::proto::event::{Answer, Event};
-use crate::proto::id::{ConnId, Origin, RequestId, RoomId, UserId};
+use crate::proto::id::{AccountId, ConnId, Origin, RequestId, RoomId, UserId};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::time::{Instant, Now};
@@ -117,6 +117,8 @@ pub struct Hub {
     slowed: BinaryHeap<std::cmp::Reverse<(Instant, ConnId)>>,
     /// Changes that took effect here and that the store could not make, to be tried again.
     owed: Vec<Change>,
+    /// Memberships that ended and that the store is about to forget, with how often.
+    leaving: BTreeMap<(AccountId, RoomId), u32>,
     next_sweep: Instant,
     next_maintenance: Instant,
     started: Instant,
@@ -141,6 +143,7 @@ impl Hub {
             waiting_for_credit: VecDeque::new(),
             slowed: BinaryHeap::new(),
             owed: Vec::new(),
+            leaving: BTreeMap::new(),
             next_sweep: now.mono + SWEEP_EVERY,
             next_maintenance: now.mono + MAINTENANCE_AFTER_START,
             started: now.mono,

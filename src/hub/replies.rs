@@ -1,7 +1,7 @@
 //! What the lanes answer, handed to the feature that asked.
 
 use crate::hub::effect::Effect;
-use crate::hub::job::{FailedJob, PasswordReply, Reply, StoreFailure, StoreReply};
+use crate::hub::job::{Change, FailedJob, PasswordReply, Reply, StoreFailure, StoreReply};
 use crate::hub::passwd::PasswdStage;
 use crate::hub::register::RegisterStage;
 use crate::hub::session::{LoginStage, Waiting};
@@ -68,6 +68,9 @@ impl Hub {
             StoreReply::Appended { origin, room, entry } => self.appended(ask(origin, now), room, entry, out),
             StoreReply::Changed { origin: Some(origin), change } => {
                 self.changed(ask(origin, now), change, out)
+            }
+            StoreReply::Changed { origin: None, change: Change::Leave { room, account } } => {
+                self.leave_answered(room, account)
             }
             StoreReply::Changed { origin: None, .. } | StoreReply::Done => {}
             StoreReply::Failed { job, failure } => self.store_failed(now, job, failure, out),

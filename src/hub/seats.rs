@@ -2,7 +2,6 @@
 
 use crate::hub::Hub;
 use crate::hub::effect::{Effect, Except};
-use crate::hub::job::{Change, StoreJob};
 use crate::hub::session::Seat;
 use crate::proto::event::Event;
 use crate::proto::id::{ConnId, RoomId, UserId};
@@ -66,8 +65,7 @@ impl Hub {
         assert!(member == Some(me), "only members leave");
         room.guest_operators.remove(&me);
         if let Some(account) = account.filter(|_| for_good) {
-            let change = Change::Leave { room: id, account };
-            self.submit_store(StoreJob::Change { origin: None, change }, out);
+            self.submit_leave(id, account, out);
         }
         seated
     }
@@ -80,8 +78,7 @@ impl Hub {
             }
         }
         if let Some(account) = self.directory.find(user) {
-            let change = Change::Leave { room: id, account };
-            self.submit_store(StoreJob::Change { origin: None, change }, out);
+            self.submit_leave(id, account, out);
         }
     }
 
