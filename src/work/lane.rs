@@ -58,7 +58,7 @@ pub(super) fn passwords<W: Fn()>(jobs: &Receiver<PasswordJob>, stopping: &Atomic
 fn give_way() {
     #[cfg(target_os = "linux")]
     // Where it is not allowed, passwords are hashed all the same.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
 /// The thread that owns the store: everything that waits goes into one transaction.
@@ -114,5 +114,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Jobs in one batch whose replies may have a page of text each, of up to
 /// [`PAGE_BYTES_MAX`](crate::proto::limits::PAGE_BYTES_MAX) bytes.
 const PAGES_PER_BATCH: u32 = 16;
+
+/// Behind what chats, and still ahead of what runs at the very end of the line.
 #[cfg(target_os = "linux")]
-const LOWEST_PRIORITY: i32 = 19;
+const NICE: i32 = 10;
