@@ -161,6 +161,10 @@ impl Talk {
     }
 
     fn client_closes(&mut self) {
+        if self.client.is_handshaking() {
+            // To rustls an end in the middle of a handshake is a failure of it.
+            self.changed = true;
+        }
         self.client.send_close_notify();
         self.deliver(usize::MAX);
     }
