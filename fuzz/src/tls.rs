@@ -112,7 +112,7 @@ impl Talk {
     }
 
     fn reach_client(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
+        while !bytes.is_empty() && !self.over {
             self.client.read_tls(&mut bytes).expect("memory does not fail");
             if let Err(why) = self.client.process_new_packets() {
                 assert!(self.changed, "{why}, although nothing was changed");
@@ -161,7 +161,13 @@ impl Talk {
     }
 
     fn client_closes(&mut self) {
+        if self.client.is_handshaking() {
+            // To rustls an end in the middle of a handshake is a failure of it.
+            self.changed = true;
+        }
         self.client.send_close_notify();
+        // A client that has said goodbye is done: rustls asserts that it does not fail after that.
+        self.over = true;
         self.deliver(usize::MAX);
     }
 

@@ -1,7 +1,7 @@
 //! Formats: what is read is written the same again, and what was changed is not taken for what it was.
 
 use sottovoce::e2e::address::{Address, DeviceId, Millis, Uid};
-use sottovoce::e2e::content::Content;
+use sottovoce::e2e::content::{Content, Kind};
 use sottovoce::e2e::dh::DhPublic;
 use sottovoce::e2e::envelope::Envelope;
 use sottovoce::e2e::fingerprint::{paste_form, read_paste_form};
@@ -25,7 +25,12 @@ pub fn envelope(data: &[u8]) {
         assert!((198..=65_678).contains(&data.len()), "{envelope:?}");
     }
     if let Ok(content) = Content::decode(data) {
-        let encoded = content.encode().expect("what was read can be written");
+        let encoded = match content.encode() {
+            Ok(encoded) => encoded,
+            // What a later version says is let pass, and not said again.
+            Err(_) if matches!(content.kind, Kind::Unknown | Kind::Sent { .. }) => return,
+            Err(why) => panic!("{why:?}: what was read can be written"),
+        };
         let again = Content::decode(&encoded).expect("what was written can be read");
         assert_eq!(again.encode().as_deref().ok(), Some(&*encoded));
     }
