@@ -2,6 +2,7 @@
 //!
 //! - `sotto.toml`: settings, written by the user
 //! - `known_servers`: fingerprints of servers, see [`trust`](crate::client::trust)
+//! - `typed`: what was typed into rooms, for the next session's Up and Ctrl-r
 //! - `tokens`: a line for each login, `localhost:12345 alice TOKEN`
 
 use std::io;
@@ -73,6 +74,16 @@ impl Home {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What an earlier session typed, a line each.
+    pub fn typed(&self) -> io::Result<String> {
+        keep::read(&self.directory.join("typed"))
+    }
+
+    /// Keeps what was typed, in place of what was there.
+    pub fn keep_typed(&self, lines: &str) -> io::Result<()> {
+        keep::replace(&self.directory.join("typed"), lines)
     }
 
     fn tokens(&self) -> PathBuf {

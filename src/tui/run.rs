@@ -15,6 +15,7 @@ use crate::client::plain::Ending;
 use crate::client::session::State;
 use crate::client::session::event::{Event, Stop};
 use crate::proto::name::RoomName;
+use crate::tui::history::History;
 use crate::tui::model::Model;
 use crate::tui::perform::perform;
 use crate::tui::terminal::{Outside, Screen, Surface, listen};
@@ -67,6 +68,8 @@ pub fn drive(
     model.preferred = options.preferred.clone();
     model.mouse = options.mouse;
     model.server = link.target().server.to_string();
+    // A file that cannot be read is no reason to keep somebody out.
+    model.history = History::restore(&home.typed().unwrap_or_default());
     let mut run = Run { link, home, model, options, screen, ending: None };
     for event in early {
         run.news(event)?;
@@ -91,6 +94,8 @@ pub fn drive(
             dirty = false;
         }
     }
+    // What was typed is lost when the disk is full; the session was a good one all the same.
+    let _ = home.keep_typed(&run.model.history.lasting());
     Ok(run.ending.unwrap_or(Ending::Done))
 }
 

@@ -145,7 +145,8 @@ fn send(model: &mut Model, session: &Session) -> Vec<Action> {
     if text.trim().is_empty() {
         return Vec::new();
     }
-    model.history.keep(&text);
+    let public = matches!(model.place(), Place::Room(_));
+    model.history.keep(&text, public);
     // Whoever says something wants to see it, below everything that was read before.
     scroll::to_end(model, session);
     let place = model.place().clone();
