@@ -60,11 +60,7 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let limit = page_limit(pages.limit)?;
-        let after = pages
-            .after
-            .map(UserName::parse)
-            .transpose()?
-            .map_or(String::new(), |name| name.key().to_string());
+        let after = start(pages.after, |name| Ok(UserName::parse(name)?.key().clone()))?;
         match pages.paging {
             Paging::Page => {
                 let (users, more) = self.users_page(me, &after, limit);
@@ -102,11 +98,7 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let limit = page_limit(pages.limit)?;
-        let after = pages
-            .after
-            .map(UserName::parse)
-            .transpose()?
-            .map_or(String::new(), |name| name.key().to_string());
+        let after = start(pages.after, |name| Ok(UserName::parse(name)?.key().clone()))?;
         let id = match room {
             None => self.my_room(ask.conn, me, None)?,
             // The members of a public room are no secret: one may look before coming in.
@@ -160,11 +152,7 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let limit = page_limit(pages.limit)?;
-        let after = pages
-            .after
-            .map(RoomName::parse)
-            .transpose()?
-            .map_or(String::new(), |name| name.key().to_string());
+        let after = start(pages.after, |name| Ok(RoomName::parse(name)?.key().clone()))?;
         match pages.paging {
             Paging::Page => {
                 let (rooms, more) = self.rooms_page(me, &after, limit);
@@ -246,6 +234,11 @@ fn page<T, L, K: AsRef<str>>(
     }
     let more = items.next().is_some();
     (lines, last.filter(|_| more))
+}
+
+/// The key behind which a list begins; without a name, at its start.
+fn start(after: Option<&str>, key: impl Fn(&str) -> Result<Arc<str>, Refusal>) -> Result<String, Refusal> {
+    Ok(after.map(key).transpose()?.map_or(String::new(), |key| key.to_string()))
 }
 
 fn page_limit(limit: Option<u32>) -> Result<u32, Refusal> {
