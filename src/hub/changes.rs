@@ -12,7 +12,7 @@ use crate::proto::refusal::{Code, Refusal};
 impl Hub {
     pub(super) fn change(&mut self, ask: Ask, change: Change, out: &mut Vec<Effect>) {
         self.submit_store(StoreJob::Change { origin: Some(ask.origin()), change }, out);
-        self.wait(ask.conn, Waiting::Change { re: ask.re }, out);
+        self.wait(ask.conn, Waiting::Change, out);
     }
 
     /// The store committed a change: it takes effect now, and whoever is concerned is told.

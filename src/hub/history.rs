@@ -61,7 +61,7 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) {
         self.submit_store(StoreJob::History { origin: ask.origin(), room, range, limit }, out);
-        self.wait(ask.conn, Waiting::History { re: ask.re }, out);
+        self.wait(ask.conn, Waiting::History, out);
     }
 
     /// The store read a page for somebody who asked for one.
@@ -104,7 +104,7 @@ impl Hub {
         let limit = limit.min(HISTORY_PAGE_MAX);
         let query = query.to_string();
         self.submit_store(StoreJob::Search { origin: ask.origin(), rooms, query: query.clone(), limit }, out);
-        self.wait(ask.conn, Waiting::Search { re: ask.re, query }, out);
+        self.wait(ask.conn, Waiting::Search { query }, out);
         Ok(())
     }
 

@@ -63,7 +63,7 @@ impl Hub {
         self.take_password_place(ask.conn)?;
         self.submit_store(StoreJob::Account { origin: ask.origin(), user: user.clone() }, out);
         let stage = LoginStage::Account { password };
-        self.wait(ask.conn, Waiting::Login { re: ask.re, user, stage }, out);
+        self.wait(ask.conn, Waiting::Login { user, stage }, out);
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl Hub {
         let cost = self.settings.bcrypt_cost;
         self.submit_password(PasswordJob::Verify { origin: ask.origin(), password, hash, cost }, out);
         let stage = LoginStage::Verify { account };
-        self.wait(ask.conn, Waiting::Login { re: ask.re, user, stage }, out);
+        self.wait(ask.conn, Waiting::Login { user, stage }, out);
     }
 
     /// bcrypt compared the password of a login.
@@ -174,7 +174,7 @@ impl Hub {
         let session = self.session_terms(ask.now);
         self.submit_store(StoreJob::Session { origin: ask.origin(), proof, session }, out);
         let stage = LoginStage::Session;
-        self.wait(ask.conn, Waiting::Login { re: ask.re, user, stage }, out);
+        self.wait(ask.conn, Waiting::Login { user, stage }, out);
     }
 
     pub(super) fn session_terms(&self, now: Now) -> SessionTerms {

@@ -61,7 +61,7 @@ impl Hub {
         self.take_password_place(ask.conn)?;
         self.submit_store(StoreJob::Account { origin: ask.origin(), user }, out);
         let stage = PasswdStage::Account { old, new };
-        self.wait(ask.conn, Waiting::Passwd { re: ask.re, stage }, out);
+        self.wait(ask.conn, Waiting::Passwd { stage }, out);
         Ok(())
     }
 
@@ -79,7 +79,7 @@ impl Hub {
         let cost = self.settings.bcrypt_cost;
         self.submit_password(PasswordJob::Verify { origin: ask.origin(), password: old, hash, cost }, out);
         let stage = PasswdStage::Verify { account: id, new };
-        self.wait(ask.conn, Waiting::Passwd { re: ask.re, stage }, out);
+        self.wait(ask.conn, Waiting::Passwd { stage }, out);
     }
 
     pub(super) fn passwd_verified(
@@ -104,7 +104,7 @@ impl Hub {
         let cost = self.settings.bcrypt_cost;
         self.submit_password(PasswordJob::Hash { origin: ask.origin(), password: new, cost }, out);
         let stage = PasswdStage::Hash { account };
-        self.wait(ask.conn, Waiting::Passwd { re: ask.re, stage }, out);
+        self.wait(ask.conn, Waiting::Passwd { stage }, out);
     }
 
     pub(super) fn passwd_hashed(
@@ -116,7 +116,7 @@ impl Hub {
     ) {
         let change = Change::Password { account, hash };
         self.submit_store(StoreJob::Change { origin: Some(ask.origin()), change }, out);
-        self.wait(ask.conn, Waiting::Passwd { re: ask.re, stage: PasswdStage::Save }, out);
+        self.wait(ask.conn, Waiting::Passwd { stage: PasswdStage::Save }, out);
     }
 }
 

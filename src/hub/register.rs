@@ -78,7 +78,7 @@ impl Hub {
         self.directory.reserve(ask.conn, &user);
         let job = PasswordJob::Hash { origin: ask.origin(), password, cost: self.settings.bcrypt_cost };
         self.submit_password(job, out);
-        self.wait(ask.conn, Waiting::Register { re: ask.re, user, invite, stage: RegisterStage::Hash }, out);
+        self.wait(ask.conn, Waiting::Register { user, invite, stage: RegisterStage::Hash }, out);
         Ok(())
     }
 
@@ -101,7 +101,7 @@ impl Hub {
         };
         self.submit_store(job, out);
         let stage = RegisterStage::Save;
-        self.wait(ask.conn, Waiting::Register { re: ask.re, user, invite: None, stage }, out);
+        self.wait(ask.conn, Waiting::Register { user, invite: None, stage }, out);
     }
 
     /// The store saved the account, or refused to. The account exists even if its maker is gone.

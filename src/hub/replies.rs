@@ -78,7 +78,7 @@ impl Hub {
                 let ask = ask(origin, now);
                 let Some(me) = self.named(ask) else { return };
                 match self.take_waiting(ask.conn) {
-                    Some(Waiting::History { .. }) => self.history_page(ask, me, room, page, out),
+                    Some(Waiting::History) => self.history_page(ask, me, room, page, out),
                     Some(Waiting::HistoryPiece(streaming)) => {
                         self.history_piece(ask, me, streaming, page, out)
                     }

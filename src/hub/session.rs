@@ -91,13 +91,9 @@ pub enum Held {
 /// What is under way for a connection, in the words of what comes next.
 #[derive(Debug)]
 pub enum Waiting {
-    /// A change was submitted; `kind` says what to answer once it is made.
-    Change {
-        re: RequestId,
-    },
-    History {
-        re: RequestId,
-    },
+    /// A change was submitted.
+    Change,
+    History,
     /// The store reads the next piece of a streamed history.
     HistoryPiece(Streaming),
     /// `room`: unless another session of the user left it meanwhile, or the user was put out.
@@ -105,16 +101,13 @@ pub enum Waiting {
         room: Option<RoomId>,
     },
     Login {
-        re: RequestId,
         user: UserName,
         stage: LoginStage,
     },
     Passwd {
-        re: RequestId,
         stage: PasswdStage,
     },
     Register {
-        re: RequestId,
         user: UserName,
         invite: Option<Secret>,
         stage: RegisterStage,
@@ -126,7 +119,6 @@ pub enum Waiting {
         rooms: Vec<RoomId>,
     },
     Search {
-        re: RequestId,
         query: String,
     },
 }
