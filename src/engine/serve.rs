@@ -181,13 +181,16 @@ impl Engine {
         conn.last_seen = now.mono;
         conn.without_end = 0;
         let first_line = std::mem::replace(&mut conn.flags.first_line, false);
+        let foreign = match &request {
+            Request::Command(_, command) if first_line => foreign_line(command),
+            _ => None,
+        };
+        if let Some(sentence) = foreign {
+            self.dismiss(id, sentence, now);
+            return consumed;
+        }
         let (hub, effects) = (&mut self.hub, &mut self.effects);
         let handled = match request {
-            Request::Command(_, command) if first_line && foreign_line(&command).is_some() => {
-                let sentence = foreign_line(&command).expect("looked at just now");
-                self.dismiss(id, sentence, now);
-                return consumed;
-            }
             Request::Command(re, command) => hub.handle(now, id, re, command, effects),
             Request::Refused(re, refusal) => hub.complain(now, id, Some(re), refusal, effects),
             Request::Error(refusal) => hub.complain(now, id, None, refusal, effects),
