@@ -279,8 +279,17 @@ fn names(code: &str, path: &str) -> bool {
 }
 
 /// Modules that are functions of their inputs.
-const PURE: [&str; 8] =
-    ["proto/", "dialect/", "hub/", "conn/", "engine/", "e2e/", "client/session", "tui/update"];
+const PURE: [&str; 9] = [
+    "proto/",
+    "dialect/",
+    "hub/",
+    "conn/",
+    "engine/",
+    "e2e/",
+    "client/private",
+    "client/session",
+    "tui/update",
+];
 
 /// What reads a clock, draws randomness, opens something or starts a thread.
 const WORLD: [&str; 17] = [

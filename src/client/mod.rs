@@ -6,6 +6,7 @@
 //! - [`scrollback`] keeps the lines of a conversation in little memory.
 //! - [`link`] drives a session over a real connection; start there to write a bot.
 //! - [`trust`] tells whether the server is the one it should be.
+//! - [`private`] keeps private messages encrypted end to end: identity, sessions, trust.
 //! - [`keep`] reads and replaces small private files.
 //!
 //! A user interface works like this, whatever it looks like:
@@ -33,6 +34,7 @@ pub mod input;
 pub mod keep;
 pub mod link;
 pub mod plain;
+pub mod private;
 pub mod say;
 pub mod scrollback;
 pub mod session;
