@@ -1,6 +1,7 @@
 //! Dialects seen from outside: bytes in, requests out; events in, bytes out.
 
 mod answers;
+mod devices;
 mod events;
 mod json;
 mod lines;

@@ -88,6 +88,17 @@ impl Hub {
                 self.who(ask, me, room.as_deref(), pages, out)
             }
             Command::Whois { user } => self.whois(ask, me, &user, out),
+            Command::Ack { .. }
+            | Command::Attach { .. }
+            | Command::Claim { .. }
+            | Command::Devices { .. }
+            | Command::Enroll { .. }
+            | Command::Pair { .. }
+            | Command::Prekeys(_)
+            | Command::Revoke { .. }
+            | Command::Send(_) => {
+                Err(Refusal::new(Code::UnknownCommand, "this server keeps no keys and no sealed messages"))
+            }
             Command::Hello { .. }
             | Command::Help { .. }
             | Command::Login { .. }

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::proto::id::DeviceId;
+use crate::proto::keys::{NewPrekeys, PublicKey, Sealed, Sending};
 use crate::proto::secret::Secret;
 
 /// Text that borrows from the read buffer where it can.
@@ -13,6 +15,15 @@ pub type Text<'a> = Cow<'a, str>;
 /// One request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
+    /// The attached device has stored its envelopes up to this one.
+    Ack {
+        seq: u64,
+    },
+    /// This connection reads a device's mailbox. `run` counts how often the device did this.
+    Attach {
+        device: DeviceId,
+        run: u64,
+    },
     Ban {
         room: Option<Text<'a>>,
         user: Text<'a>,
@@ -20,9 +31,24 @@ pub enum Command<'a> {
     Block {
         user: Text<'a>,
     },
+    /// What is needed to begin sessions with devices; `None`: with all of the user's.
+    Claim {
+        user: Text<'a>,
+        devices: Option<Vec<DeviceId>>,
+    },
     Deop {
         room: Option<Text<'a>>,
         user: Text<'a>,
+    },
+    /// The devices of a user that can be written to; `None`: one's own.
+    Devices {
+        user: Option<Text<'a>>,
+    },
+    /// A new device of one's own. `replace`: the account has this identity from now on.
+    Enroll {
+        identity: PublicKey,
+        name: Text<'a>,
+        replace: bool,
     },
     /// JSON lines only; text mode has no handshake.
     Hello {
@@ -81,8 +107,14 @@ pub enum Command<'a> {
         old: Option<Secret>,
         new: Option<Secret>,
     },
+    /// The answer to a pairing code, for one's other sessions.
+    Pair {
+        answer: Sealed,
+    },
     /// Answered at once; keeps a line alive through middle boxes.
     Ping,
+    /// What a device of one's own publishes.
+    Prekeys(Box<NewPrekeys>),
     Quit {
         text: Option<Text<'a>>,
     },
@@ -90,6 +122,10 @@ pub enum Command<'a> {
         user: Text<'a>,
         password: Option<Secret>,
         invite: Option<Secret>,
+    },
+    /// A device of one's own is one no more.
+    Revoke {
+        device: DeviceId,
     },
     Room {
         room: Option<Text<'a>>,
@@ -118,6 +154,8 @@ pub enum Command<'a> {
     Secret {
         line: Secret,
     },
+    /// A private message that only devices can read.
+    Send(Box<Sending<'a>>),
     Status {
         status: Option<Text<'a>>,
         text: Option<Text<'a>>,
@@ -179,9 +217,14 @@ impl Command<'_> {
     /// The command's name on the wire, for programs, logs and messages.
     pub fn name(&self) -> &'static str {
         match self {
+            Command::Ack { .. } => "ack",
+            Command::Attach { .. } => "attach",
             Command::Ban { .. } => "ban",
             Command::Block { .. } => "block",
+            Command::Claim { .. } => "claim",
             Command::Deop { .. } => "deop",
+            Command::Devices { .. } => "devices",
+            Command::Enroll { .. } => "enroll",
             Command::Hello { .. } => "hello",
             Command::Help { .. } => "help",
             Command::History { .. } => "history",
@@ -195,14 +238,18 @@ impl Command<'_> {
             Command::Nick { .. } => "nick",
             Command::Op { .. } => "op",
             Command::Passwd { .. } => "passwd",
+            Command::Pair { .. } => "pair",
             Command::Ping => "ping",
+            Command::Prekeys(_) => "prekeys",
             Command::Quit { .. } => "quit",
             Command::Register { .. } => "register",
+            Command::Revoke { .. } => "revoke",
             Command::Room { .. } => "room",
             Command::Rooms { .. } => "rooms",
             Command::Say { .. } => "say",
             Command::Search { .. } => "search",
             Command::Secret { .. } => "secret",
+            Command::Send(_) => "send",
             Command::Status { .. } => "status",
             Command::Topic { .. } => "topic",
             Command::Unban { .. } => "unban",

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::proto::id::{RequestId, Seq};
+use crate::proto::id::{AccountId, DeviceId, RequestId, Seq};
+use crate::proto::keys::{Attached, Bundle, Devices, Envelope, Sealed};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::Refusal;
 use crate::proto::secret::Secret;
@@ -46,6 +47,22 @@ pub enum Event {
     /// The operator's message of the day; follows the name.
     Motd {
         text: Arc<str>,
+    },
+    /// A device of this user was added or is one no more.
+    DeviceChanged {
+        device: DeviceId,
+        name: Arc<str>,
+        added: bool,
+    },
+    /// This connection does not read the device's mailbox any more.
+    Detached {
+        device: DeviceId,
+    },
+    /// To the device that it was sealed for.
+    Envelope(Arc<Envelope>),
+    /// The answer to a pairing code, from another session of the same user.
+    Paired {
+        answer: Sealed,
     },
     /// The next line is taken whole, as the answer to this question.
     Prompt(Prompt),
@@ -120,6 +137,10 @@ pub enum Event {
     Exited {
         room: RoomName,
     },
+    /// Somebody sent this user what only a device can read, and this session is none.
+    Sealed {
+        from: UserName,
+    },
     Shutdown {
         text: Arc<str>,
     },
@@ -142,6 +163,10 @@ pub enum Answer {
         room: RoomName,
         access: Access,
     },
+    Acknowledged {
+        seq: Seq,
+    },
+    Attached(Attached),
     Banned {
         room: RoomName,
         user: UserName,
@@ -153,6 +178,23 @@ pub enum Answer {
     },
     /// A prompt was answered with an empty line.
     Cancelled,
+    /// What is needed to begin sessions with devices of this user.
+    Claimed {
+        user: UserName,
+        uid: AccountId,
+        bundles: Vec<Bundle>,
+    },
+    Devices(Devices),
+    /// Nothing was sent, because these are the devices now: the user's, and the sender's other ones.
+    DevicesChanged {
+        to: Vec<DeviceId>,
+        own: Vec<DeviceId>,
+    },
+    /// A new device has this number; it can be written to when it has published prekeys.
+    Enrolled {
+        uid: AccountId,
+        device: DeviceId,
+    },
     Hello {
         server: Arc<str>,
     },
@@ -187,17 +229,35 @@ pub enum Answer {
         user: UserName,
         operator: bool,
     },
+    /// The answer to a pairing code went to so many other sessions.
+    Paired {
+        sessions: u32,
+    },
     PasswordChanged,
     Pong,
+    /// So many one-time prekeys of the device are left.
+    Published {
+        device: DeviceId,
+        one_time: u32,
+    },
     Quit {
         text: Option<Arc<str>>,
     },
     Refused(Refusal),
+    Revoked {
+        device: DeviceId,
+    },
     Rooms(RoomsPage),
     Said {
         room: RoomName,
         seq: Seq,
         at: Timestamp,
+    },
+    /// Envelopes wait for their devices, but not for those in `full`, whose mailboxes are.
+    Sealed {
+        to: UserName,
+        at: Timestamp,
+        full: Vec<(UserName, DeviceId)>,
     },
     Search(Found),
     /// A private message went out (`kept`: it waits for the reader's next login).

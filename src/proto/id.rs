@@ -22,6 +22,28 @@ impl fmt::Display for ConnId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub u32);
 
+/// One device of an account that takes part in end-to-end encryption: 1 to 2^31 - 1, counted up by the
+/// store and never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceId(u32);
+
+impl DeviceId {
+    /// The number as a device's, if it can be one.
+    pub fn new(number: u32) -> Option<DeviceId> {
+        (1..=DEVICE_ID_MAX).contains(&number).then_some(DeviceId(number))
+    }
+
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A room; numbered by the hub, kept by the store, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(pub u32);
@@ -48,4 +70,20 @@ impl RequestId {
 pub struct Origin {
     pub conn: ConnId,
     pub re: RequestId,
+}
+
+/// Fits a signed 32-bit integer, which is what databases and JavaScript's bit operations hold.
+const DEVICE_ID_MAX: u32 = i32::MAX as u32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_numbers_have_bounds() {
+        assert_eq!(DeviceId::new(0), None);
+        assert_eq!(DeviceId::new(1).map(DeviceId::number), Some(1));
+        assert_eq!(DeviceId::new(DEVICE_ID_MAX).map(DeviceId::number), Some(0x7fff_ffff));
+        assert_eq!(DeviceId::new(DEVICE_ID_MAX + 1), None);
+    }
 }

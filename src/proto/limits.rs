@@ -48,6 +48,34 @@ pub const ROOMS_PER_CREATOR_MAX: usize = 200;
 /// Rooms on one server, with members or kept.
 pub const ROOMS_MAX: usize = 100_000;
 
+/// Devices of one account that take part in end-to-end encryption: each costs every sender an envelope.
+pub const DEVICES_PER_ACCOUNT_MAX: usize = 8;
+/// Characters of a device's name.
+pub const DEVICE_NAME_CHARS_MAX: usize = 64;
+/// One-time prekeys in one request, and kept for one device: what a client keeps in stock.
+pub const ONE_TIME_PREKEYS_MAX: usize = 100;
+/// Envelopes in one request: one for each device of both sides.
+pub const ENVELOPES_PER_REQUEST_MAX: usize = 2 * DEVICES_PER_ACCOUNT_MAX;
+/// Bytes of an envelope: the shortest later message, and the longest first one.
+pub const ENVELOPE_BYTES_MIN: usize = 198;
+pub const ENVELOPE_BYTES_MAX: usize = 65_678;
+/// What waits for one device, and how long; a device that is away for longer begins new sessions.
+pub const MAILBOX_ENVELOPES_MAX: u64 = 10_000;
+pub const MAILBOX_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub const ENVELOPES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Envelopes handed to a device before it has to take them.
+pub const ENVELOPES_PAGE_MAX: u32 = 50;
+/// How often one account may ask for the prekeys of another within [`CLAIMS_PER`]: each time costs every
+/// device of that account a one-time prekey.
+pub const CLAIMS_PER_TARGET_MAX: u32 = 10;
+/// Accounts whose prekeys one account may ask for within [`CLAIMS_PER`].
+pub const CLAIM_TARGETS_MAX: usize = 200;
+pub const CLAIMS_PER: Duration = Duration::from_secs(60 * 60);
+/// Bytes of an answer to a pairing code: it fits a line, and is not kept.
+pub const PAIR_ANSWER_BYTES_MAX: usize = 48_000;
+/// Between two notices to somebody that the same sender wrote what only `sotto` can read.
+pub const SEALED_NOTICE_EVERY: Duration = Duration::from_secs(60);
+
 /// What an operator may choose; `None` is no limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -131,6 +159,7 @@ impl Default for Limits {
 const _: () = assert!(PASSWORD_BYTES_MIN < PASSWORD_BYTES_MAX);
 const _: () = assert!(HISTORY_PAGE_DEFAULT <= HISTORY_PAGE_MAX && HISTORY_PAGE_MAX <= HISTORY_STREAM_MAX);
 const _: () = assert!(LIST_PAGE_DEFAULT <= LIST_PAGE_MAX);
+const _: () = assert!(ENVELOPE_BYTES_MIN < ENVELOPE_BYTES_MAX && ENVELOPE_BYTES_MAX <= PAGE_BYTES_MAX);
 
 #[cfg(test)]
 mod tests {

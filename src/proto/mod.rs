@@ -6,6 +6,7 @@
 pub mod command;
 pub mod event;
 pub mod id;
+pub mod keys;
 pub mod limits;
 pub mod name;
 pub mod refusal;

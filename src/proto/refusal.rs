@@ -14,9 +14,11 @@ pub enum Code {
     BadName,
     BadPassword,
     BadRequest,
+    BadSignature,
     Banned,
     Blocked,
     Busy,
+    DevicesChanged,
     GuestsClosed,
     IdleTimeout,
     InvalidUtf8,
@@ -29,6 +31,7 @@ pub enum Code {
     NameTaken,
     NoName,
     NoRoom,
+    NoSuchDevice,
     NoSuchRoom,
     NoSuchUser,
     NotInRoom,
@@ -43,11 +46,12 @@ pub enum Code {
     TooMany,
     UnknownCommand,
     UnsupportedVersion,
+    WrongIdentity,
 }
 
 impl Code {
     /// Every code, for tests and documentation.
-    pub const ALL: [Code; 37] = [
+    pub const ALL: [Code; 41] = [
         Code::AlreadyNamed,
         Code::BadArgument,
         Code::BadInvite,
@@ -56,9 +60,11 @@ impl Code {
         Code::BadName,
         Code::BadPassword,
         Code::BadRequest,
+        Code::BadSignature,
         Code::Banned,
         Code::Blocked,
         Code::Busy,
+        Code::DevicesChanged,
         Code::GuestsClosed,
         Code::IdleTimeout,
         Code::InvalidUtf8,
@@ -71,6 +77,7 @@ impl Code {
         Code::NameTaken,
         Code::NoName,
         Code::NoRoom,
+        Code::NoSuchDevice,
         Code::NoSuchRoom,
         Code::NoSuchUser,
         Code::NotInRoom,
@@ -85,6 +92,7 @@ impl Code {
         Code::TooMany,
         Code::UnknownCommand,
         Code::UnsupportedVersion,
+        Code::WrongIdentity,
     ];
 
     /// The code on the wire: lower case, hyphenated, never changed once released.
@@ -98,9 +106,11 @@ impl Code {
             Code::BadName => "bad-name",
             Code::BadPassword => "bad-password",
             Code::BadRequest => "bad-request",
+            Code::BadSignature => "bad-signature",
             Code::Banned => "banned",
             Code::Blocked => "blocked",
             Code::Busy => "busy",
+            Code::DevicesChanged => "devices-changed",
             Code::GuestsClosed => "guests-closed",
             Code::IdleTimeout => "idle-timeout",
             Code::InvalidUtf8 => "invalid-utf8",
@@ -113,6 +123,7 @@ impl Code {
             Code::NameTaken => "name-taken",
             Code::NoName => "no-name",
             Code::NoRoom => "no-room",
+            Code::NoSuchDevice => "no-such-device",
             Code::NoSuchRoom => "no-such-room",
             Code::NoSuchUser => "no-such-user",
             Code::NotInRoom => "not-in-room",
@@ -127,6 +138,7 @@ impl Code {
             Code::TooMany => "too-many",
             Code::UnknownCommand => "unknown-command",
             Code::UnsupportedVersion => "unsupported-version",
+            Code::WrongIdentity => "wrong-identity",
         }
     }
 }

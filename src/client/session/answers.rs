@@ -131,13 +131,22 @@ impl Expected {
             }
             Command::Whois { .. } => return Ok(Expected::Whois),
             // Those that the session sends by itself, and those that are not sent at all.
-            Command::Hello { .. }
+            Command::Ack { .. }
+            | Command::Attach { .. }
+            | Command::Claim { .. }
+            | Command::Devices { .. }
+            | Command::Enroll { .. }
+            | Command::Hello { .. }
             | Command::Help { .. }
             | Command::Join { .. }
+            | Command::Pair { .. }
             | Command::Ping
+            | Command::Prekeys(_)
             | Command::Quit { .. }
+            | Command::Revoke { .. }
             | Command::Say { .. }
-            | Command::Secret { .. } => Answer::Pong,
+            | Command::Secret { .. }
+            | Command::Send(_) => Answer::Pong,
         }))
     }
 }

@@ -1,9 +1,12 @@
 //! Requests to lines.
 
-use serde::Serialize;
+use data_encoding::BASE64;
+use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::proto::command::{Command, HistoryRange, Proof};
+use crate::proto::id::DeviceId;
+use crate::proto::keys::{NewEnvelope, OneTimePrekey, SignedPrekey};
 use crate::proto::secret::Secret;
 
 /// A request as one line with its end; erased when dropped, for it may hold a password.
@@ -58,6 +61,63 @@ struct Request<'a> {
     after: Option<Position<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     me: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    devices: Option<Vec<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<Bytes<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed: Option<Signed<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    one_time: Option<Vec<OneTime<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<Vec<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own: Option<Vec<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    envelopes: Option<Vec<Envelope<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copies: Option<Vec<Envelope<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<Bytes<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replace: bool,
+}
+
+/// Bytes, in base64.
+struct Bytes<'a>(&'a [u8]);
+
+#[derive(Serialize)]
+struct Signed<'a> {
+    id: u32,
+    created: u64,
+    key: Bytes<'a>,
+    signature: Bytes<'a>,
+}
+
+#[derive(Serialize)]
+struct OneTime<'a> {
+    id: u32,
+    key: Bytes<'a>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    device: u32,
+    body: Bytes<'a>,
+}
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(&BASE64.encode_display(self.0))
+    }
 }
 
 /// Where a page begins: at a message's number, or behind a name.
@@ -79,10 +139,25 @@ fn request<'a>(id: i64, command: &'a Command<'_>) -> Request<'a> {
             to.room = room.as_deref();
             to.user = Some(user);
         }
+        Command::Ack { seq } => to.seq = Some(*seq),
+        Command::Attach { device, run } => {
+            to.device = Some(device.number());
+            to.run = Some(*run);
+        }
         Command::Block { user }
         | Command::Nick { user }
         | Command::Unblock { user }
         | Command::Whois { user } => to.user = Some(user),
+        Command::Claim { user, devices } => {
+            to.user = Some(user);
+            to.devices = devices.as_deref().map(numbers);
+        }
+        Command::Devices { user } => to.user = user.as_deref(),
+        Command::Enroll { identity, name, replace } => {
+            to.identity = Some(Bytes(&identity.0));
+            to.name = Some(name);
+            to.replace = *replace;
+        }
         Command::Hello { version } => {
             to.version = Some(*version);
             to.client = Some(concat!("sotto/", env!("CARGO_PKG_VERSION")));
@@ -127,13 +202,21 @@ fn request<'a>(id: i64, command: &'a Command<'_>) -> Request<'a> {
             to.old = reveal(old);
             to.new = reveal(new);
         }
+        Command::Pair { answer } => to.answer = Some(Bytes(&answer.0)),
         Command::Ping => {}
+        Command::Prekeys(prekeys) => {
+            to.device = Some(prekeys.device.number());
+            to.signed = prekeys.signed.as_ref().map(signed);
+            to.one_time = Some(prekeys.one_time.iter().map(one_time).collect());
+            to.replace = prekeys.replace;
+        }
         Command::Quit { text } => to.text = text.as_deref(),
         Command::Register { user, password, invite } => {
             to.user = Some(user);
             to.password = reveal(password);
             to.invite = reveal(invite);
         }
+        Command::Revoke { device } => to.device = Some(device.number()),
         Command::Room { room, access, key } => {
             to.room = room.as_deref();
             to.access = Some(access);
@@ -150,6 +233,13 @@ fn request<'a>(id: i64, command: &'a Command<'_>) -> Request<'a> {
             to.limit = *limit;
         }
         Command::Secret { line } => to.text = Some(line.reveal()),
+        Command::Send(sending) => {
+            to.user = Some(&sending.user);
+            to.to = Some(numbers(&sending.to));
+            to.own = Some(numbers(&sending.own));
+            to.envelopes = Some(envelopes(&sending.envelopes));
+            to.copies = Some(envelopes(&sending.copies));
+        }
         Command::Status { status, text } => {
             to.status = status.as_deref();
             to.text = text.as_deref();
@@ -171,13 +261,32 @@ fn reveal(secret: &Option<Secret>) -> Option<&str> {
     secret.as_ref().map(Secret::reveal)
 }
 
+fn numbers(devices: &[DeviceId]) -> Vec<u32> {
+    devices.iter().map(|device| device.number()).collect()
+}
+
+fn envelopes(envelopes: &[NewEnvelope]) -> Vec<Envelope<'_>> {
+    envelopes.iter().map(|new| Envelope { device: new.device.number(), body: Bytes(&new.body.0) }).collect()
+}
+
+fn one_time(prekey: &OneTimePrekey) -> OneTime<'_> {
+    OneTime { id: prekey.id, key: Bytes(&prekey.key.0) }
+}
+
+fn signed(prekey: &SignedPrekey) -> Signed<'_> {
+    let SignedPrekey { id, created, key, signature } = prekey;
+    Signed { id: *id, created: created.0, key: Bytes(&key.0), signature: Bytes(&signature.0) }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::encode;
+    use super::*;
     use crate::dialect::{Decoder, Dialect, Request, Rules};
-    use crate::proto::command::{Command, HistoryRange, Paging, Proof};
+    use crate::proto::command::Paging;
     use crate::proto::id::RequestId;
+    use crate::proto::keys::{NewPrekeys, PublicKey, Sealed, Sending, Signature};
     use crate::proto::secret::Secret;
+    use crate::proto::time::Timestamp;
 
     #[track_caller]
     fn check_request(command: Command<'_>, expected: &str) {
@@ -217,6 +326,36 @@ mod tests {
             Command::Topic { room: Some("lobby".into()), topic: Some("".into()) },
             r#"{"id":7,"cmd":"topic","room":"lobby","topic":""}"#,
         );
+        check_request(Command::Devices { user: None }, r#"{"id":7,"cmd":"devices"}"#);
+        check_request(
+            Command::Send(Box::new(Sending {
+                user: "bob".into(),
+                to: vec![device(3), device(4)],
+                own: vec![],
+                envelopes: vec![envelope(4, b"\xfbany")],
+                copies: vec![],
+            })),
+            r#"{"id":7,"cmd":"send","user":"bob","to":[3,4],"own":[],"envelopes":[{"device":4,"body":"+2FueQ=="}],"copies":[]}"#,
+        );
+    }
+
+    fn device(number: u32) -> DeviceId {
+        DeviceId::new(number).expect("a device's number")
+    }
+
+    fn envelope(number: u32, bytes: &[u8]) -> NewEnvelope {
+        NewEnvelope { device: device(number), body: Sealed(bytes.into()) }
+    }
+
+    fn prekeys(has_signed: bool) -> Command<'static> {
+        let (key, signature) = (PublicKey([0xfb; 32]), Signature([0xff; 64]));
+        let signed = SignedPrekey { id: 1, created: Timestamp(1_769_860_800_000), key, signature };
+        Command::Prekeys(Box::new(NewPrekeys {
+            device: device(5),
+            signed: has_signed.then_some(signed),
+            one_time: (1..=3).map(|id| OneTimePrekey { id, key: PublicKey([id as u8; 32]) }).collect(),
+            replace: !has_signed,
+        }))
     }
 
     /// The server must read every request as it was meant.
@@ -227,10 +366,24 @@ mod tests {
         let secret = || Some(Secret::new("correct horse"));
         let history = |range| Command::History { room: lobby(), range, limit: Some(5), paging: Paging::Page };
         let paging = Paging::Page;
+        let sending = Sending {
+            user: user(),
+            to: vec![device(1), device(u32::MAX / 2)],
+            own: vec![device(3)],
+            envelopes: vec![envelope(1, &[7; 198]), envelope(2, b"")],
+            copies: vec![envelope(3, &[0xff; 300])],
+        };
         let commands = [
+            Command::Ack { seq: i64::MAX as u64 },
+            Command::Attach { device: device(2), run: 9 },
             Command::Ban { room: lobby(), user: user() },
             Command::Block { user: user() },
+            Command::Claim { user: user(), devices: None },
+            Command::Claim { user: user(), devices: Some(vec![device(1), device(2)]) },
             Command::Deop { room: lobby(), user: user() },
+            Command::Devices { user: None },
+            Command::Devices { user: Some(user()) },
+            Command::Enroll { identity: PublicKey([0xfe; 32]), name: "the laptop".into(), replace: true },
             Command::Hello { version: 1 },
             Command::Help { topic: Some("join".into()) },
             history(HistoryRange::After(3)),
@@ -247,13 +400,18 @@ mod tests {
             Command::Nick { user: user() },
             Command::Op { room: lobby(), user: user() },
             Command::Passwd { old: secret(), new: secret() },
+            Command::Pair { answer: Sealed((0..=255).collect()) },
             Command::Ping,
+            prekeys(true),
+            prekeys(false),
             Command::Quit { text: Some("bye".into()) },
             Command::Register { user: user(), password: secret(), invite: secret() },
+            Command::Revoke { device: device(7) },
             Command::Room { room: lobby(), access: "key".into(), key: secret() },
             Command::Rooms { after: None, limit: None, paging },
             Command::Say { room: lobby(), text: "hi".into(), me: true, key: Some("k".into()) },
             Command::Search { query: "tea".into(), limit: Some(3) },
+            Command::Send(Box::new(sending)),
             Command::Status { status: Some("away".into()), text: Some("tea".into()) },
             Command::Topic { room: lobby(), topic: None },
             Command::Topic { room: lobby(), topic: Some("".into()) },

@@ -1,5 +1,6 @@
 //! A JSON line to a command.
 
+use crate::dialect::json::devices;
 use crate::dialect::json::fields::{Fields, missing};
 use crate::dialect::{Request, body};
 use crate::proto::command::{Command, HistoryRange, Paging, Proof, Text};
@@ -90,6 +91,9 @@ fn command<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Refusal> {
         },
         "whois" => Command::Whois { user: fields.needed("user")? },
         name => {
+            if let Some(command) = devices::command(name, fields) {
+                return command;
+            }
             let name = sanitise(cut(name, SHOWN_BYTES_MAX));
             return Err(Refusal::new(Code::UnknownCommand, format!("there is no command `{name}`")));
         }

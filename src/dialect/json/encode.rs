@@ -3,6 +3,8 @@
 //! ```text
 //! {"ev":"message","room","from","seq","ts","text"[,"me":true]}
 //! {"ev":"private","from","to","ts","text"}
+//! {"ev":"envelope","seq","from","uid","device","ts","body"}
+//! {"ev":"pair","answer"}
 //! {"ev":"error","code","text"}
 //! {"ev":"notice","kind":...}, by kind:
 //!     join, leave       room, user
@@ -15,6 +17,9 @@
 //!     room              room, by, access
 //!     entered           what the reply to `join` has: this session is in the room (again)
 //!     exited            room: another session of the same user left it
+//!     device            device, name, added
+//!     detached          device
+//!     sealed            from
 //!     motd, shutdown    text
 //! ```
 //!
@@ -23,6 +28,7 @@
 use crate::dialect::json::object::Object;
 use crate::dialect::json::reply;
 use crate::proto::event::{Entry, Event};
+use crate::proto::keys::Envelope;
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::Refusal;
 use crate::proto::time::Timestamp;
@@ -38,6 +44,10 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
         Event::Message { room, entry } => message(&mut object, room, entry),
         Event::PrivateReceived { from, to, at, text } => private(&mut object, from, to, *at, text),
         Event::PrivateSent { from, to, at, text } => private(&mut object, from.shown(), to, *at, text),
+        Event::Envelope(envelope) => sealed_message(&mut object, envelope),
+        Event::Paired { answer } => {
+            object.text("ev", "pair").bytes("answer", &answer.0);
+        }
         Event::Error(refusal) => {
             object.text("ev", "error");
             error(&mut object, refusal);
@@ -68,6 +78,17 @@ fn private(object: &mut Object<'_>, from: &str, to: &UserName, at: Timestamp, te
     object.text("ev", "private").text("from", from).text("to", to.shown()).time("ts", at).text("text", text);
 }
 
+fn sealed_message(object: &mut Object<'_>, envelope: &Envelope) {
+    object
+        .text("ev", "envelope")
+        .number("seq", envelope.seq.0)
+        .text("from", &envelope.from)
+        .number("uid", envelope.uid.0.into())
+        .number("device", envelope.device.number().into())
+        .time("ts", envelope.at)
+        .bytes("body", &envelope.body.0);
+}
+
 fn notice(object: &mut Object<'_>, event: &Event) {
     match event {
         Event::Motd { text } => object.text("kind", "motd").text("text", text),
@@ -92,14 +113,25 @@ fn notice(object: &mut Object<'_>, event: &Event) {
         Event::AccessChanged { room, by, access } => {
             about(object, "room", room).text("by", by).text("access", access.as_str())
         }
+        Event::DeviceChanged { device, name, added } => object
+            .text("kind", "device")
+            .number("device", device.number().into())
+            .text("name", name)
+            .flag("added", *added),
+        Event::Detached { device } => {
+            object.text("kind", "detached").number("device", device.number().into())
+        }
         Event::Entered(view) => reply::room_view(object.text("kind", "entered"), view),
         Event::Exited { room } => about(object, "exited", room),
+        Event::Sealed { from } => object.text("kind", "sealed").text("from", from.shown()),
         Event::Shutdown { text } => object.text("kind", "shutdown").text("text", text),
         // Written by the caller, which knows that they are no notices.
         Event::Answer(..)
         | Event::Banner { .. }
+        | Event::Envelope(_)
         | Event::Error(_)
         | Event::Message { .. }
+        | Event::Paired { .. }
         | Event::PrivateReceived { .. }
         | Event::PrivateSent { .. }
         | Event::Prompt(_) => object,

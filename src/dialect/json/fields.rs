@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::dialect::body;
+use crate::dialect::json::nested::{self, Element, Nested};
 use crate::proto::command::Text;
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::secret::Secret;
@@ -19,6 +20,8 @@ enum Value<'a> {
     Integer(i64),
     /// An integer above those of [`Value::Integer`].
     Large(u64),
+    List(Vec<Element<'a>>),
+    Object(Box<Nested<'a>>),
     Other,
     Text(Cow<'a, str>),
 }
@@ -91,6 +94,30 @@ impl<'a> Fields<'a> {
         }
     }
 
+    pub fn list(
+        &mut self,
+        name: &'static str,
+        expected: &'static str,
+    ) -> Result<Option<Vec<Element<'a>>>, Refusal> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::List(list)) => Ok(Some(list)),
+            Some(_) => Err(wrong(name, expected)),
+        }
+    }
+
+    pub fn object(
+        &mut self,
+        name: &'static str,
+        expected: &'static str,
+    ) -> Result<Option<Box<Nested<'a>>>, Refusal> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Object(nested)) => Ok(Some(nested)),
+            Some(_) => Err(wrong(name, expected)),
+        }
+    }
+
     fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
         let index = NAMES.iter().position(|known| *known == name);
         debug_assert!(index.is_some(), "{name} is not in NAMES");
@@ -102,7 +129,7 @@ pub fn missing(name: &'static str) -> Refusal {
     Refusal::new(Code::MissingArgument, format!("`{name}` is missing"))
 }
 
-fn wrong(name: &'static str, expected: &'static str) -> Refusal {
+pub fn wrong(name: &'static str, expected: &'static str) -> Refusal {
     Refusal::new(Code::BadArgument, format!("`{name}` is {expected}"))
 }
 
@@ -197,19 +224,49 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Value<'de>, A::Error> {
+        nested::list(seq).map(Value::List)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value<'de>, A::Error> {
+        nested::object(map).map(Value::Object)
     }
 }
 
 /// Every field that some request means something by, the frequent ones first.
-const NAMES: [&str; 20] = [
-    "id", "cmd", "room", "text", "key", "user", "me", "before", "after", "limit", "query", "topic", "status",
-    "access", "password", "token", "invite", "old", "new", "version",
+const NAMES: [&str; 34] = [
+    "id",
+    "cmd",
+    "room",
+    "text",
+    "key",
+    "user",
+    "me",
+    "to",
+    "own",
+    "envelopes",
+    "copies",
+    "seq",
+    "before",
+    "after",
+    "limit",
+    "query",
+    "topic",
+    "status",
+    "access",
+    "password",
+    "token",
+    "invite",
+    "old",
+    "new",
+    "version",
+    "answer",
+    "device",
+    "devices",
+    "identity",
+    "name",
+    "one_time",
+    "replace",
+    "run",
+    "signed",
 ];

@@ -11,8 +11,10 @@
 //! may be left out for means: not there, empty, or `false`.
 
 pub mod decode;
+mod devices;
 pub mod encode;
 mod fields;
+mod nested;
 mod object;
 mod reply;
 

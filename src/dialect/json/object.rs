@@ -1,5 +1,7 @@
 //! Writes JSON objects straight into a buffer: no tree in between, no allocation of its own.
 
+use data_encoding::BASE64;
+
 use crate::proto::time::Timestamp;
 
 /// An object that is being written. [`Object::end`] closes it.
@@ -30,6 +32,30 @@ impl<'o> Object<'o> {
         self.value(name, number)
     }
 
+    pub fn number_if_any(&mut self, name: &'static str, number: Option<u64>) -> &mut Self {
+        if let Some(number) = number {
+            self.number(name, number);
+        }
+        self
+    }
+
+    pub fn numbers(&mut self, name: &'static str, numbers: impl IntoIterator<Item = u64>) -> &mut Self {
+        self.list(name, numbers, |out, number| {
+            serde_json::to_writer(out, &number).expect("numbers are JSON");
+        })
+    }
+
+    /// Bytes, in base64.
+    pub fn bytes(&mut self, name: &'static str, bytes: &[u8]) -> &mut Self {
+        let out = self.key(name);
+        out.push(b'"');
+        let start = out.len();
+        out.resize(start + BASE64.encode_len(bytes.len()), 0);
+        BASE64.encode_mut(bytes, &mut out[start..]);
+        out.push(b'"');
+        self
+    }
+
     /// The number of a request, which may be negative.
     pub fn id(&mut self, name: &'static str, id: i64) -> &mut Self {
         self.value(name, id)
@@ -52,6 +78,13 @@ impl<'o> Object<'o> {
         out.push(b'"');
         at.write_rfc3339(out);
         out.push(b'"');
+        self
+    }
+
+    pub fn time_if_any(&mut self, name: &'static str, at: Option<Timestamp>) -> &mut Self {
+        if let Some(at) = at {
+            self.time(name, at);
+        }
         self
     }
 

@@ -23,16 +23,27 @@
 //! room                   room, access
 //! block, unblock         user, blocked
 //! help                   commands: [{cmd, arguments, text}], as text mode has them
+//! devices                user[, uid][, identity], devices: [{device[, name, since[, seen]]}]
+//! enroll                 uid, device
+//! prekeys                device, one_time: how many are left
+//! attach                 device, run, one_time, one_time_next[, signed: {id, created}], waiting
+//! ack                    seq
+//! claim                  user, uid, bundles: [{device, identity, signed, [one_time]}]
+//! send                   to, ts[, full: [{user, device}]]
+//! revoke                 device
+//! pair                   sessions
 //! passwd, ping, quit     nothing
 //! ```
 //!
-//! `messages` are the same objects as the events, oldest first.
+//! `messages` are the same objects as the events, oldest first. The refusal of a `send` because the devices
+//! are others has `to` and `own` besides, the devices as they are.
 
 use crate::dialect::help;
 use crate::dialect::json::object::Object;
 use crate::dialect::json::{VERSION, encode};
 use crate::proto::event::{Answer, RoomView, Whois};
-use crate::proto::id::RequestId;
+use crate::proto::id::{DeviceId, RequestId};
+use crate::proto::keys::{Attached, Bundle, Devices};
 use crate::proto::refusal::{Code, Refusal};
 
 /// Fills the object of a reply.
@@ -45,6 +56,13 @@ pub fn fill(object: &mut Object<'_>, re: RequestId, answer: &Answer) {
         Answer::Help { topic: Some(topic) } if help::find(topic).is_none() => {
             let refusal = Refusal::new(Code::UnknownCommand, "there is no such command");
             object.object("err", |err| encode::error(err, &refusal));
+        }
+        Answer::DevicesChanged { to, own } => {
+            let refusal = Refusal::new(Code::DevicesChanged, "these are not the devices any more");
+            object.object("err", |err| {
+                encode::error(err, &refusal);
+                err.numbers("to", to.iter().map(number)).numbers("own", own.iter().map(number));
+            });
         }
         answer => {
             object.object("ok", |ok| {
@@ -67,10 +85,17 @@ pub fn room_view<'a, 'o>(object: &'a mut Object<'o>, view: &RoomView) -> &'a mut
 fn result<'a, 'o>(ok: &'a mut Object<'o>, answer: &Answer) -> &'a mut Object<'o> {
     match answer {
         Answer::AccessSet { room, access } => ok.text("room", room.shown()).text("access", access.as_str()),
+        Answer::Acknowledged { seq } => ok.number("seq", seq.0),
+        Answer::Attached(attached) => attachment(ok, attached),
         Answer::Banned { room, user, banned } => {
             ok.text("room", room.shown()).text("user", user.shown()).flag("banned", *banned)
         }
         Answer::Blocked { user, blocked } => ok.text("user", user.shown()).flag("blocked", *blocked),
+        Answer::Claimed { user, uid, bundles } => {
+            ok.text("user", user.shown()).number("uid", uid.0.into()).objects("bundles", bundles, bundle)
+        }
+        Answer::Devices(devices) => own_devices(ok, devices),
+        Answer::Enrolled { uid, device } => ok.number("uid", uid.0.into()).number("device", number(device)),
         Answer::Hello { server } => ok
             .text("server", concat!("sottod/", env!("CARGO_PKG_VERSION")))
             .number("version", VERSION)
@@ -105,6 +130,11 @@ fn result<'a, 'o>(ok: &'a mut Object<'o>, answer: &Answer) -> &'a mut Object<'o>
         Answer::OperatorSet { room, user, operator } => {
             ok.text("room", room.shown()).text("user", user.shown()).flag("operator", *operator)
         }
+        Answer::Paired { sessions } => ok.number("sessions", (*sessions).into()),
+        Answer::Published { device, one_time } => {
+            ok.number("device", number(device)).number("one_time", (*one_time).into())
+        }
+        Answer::Revoked { device } => ok.number("device", number(device)),
         Answer::Rooms(page) => ok
             .objects("rooms", &page.rooms, |object, line| {
                 object
@@ -115,6 +145,15 @@ fn result<'a, 'o>(ok: &'a mut Object<'o>, answer: &Answer) -> &'a mut Object<'o>
             })
             .flag_if_set("more", page.more),
         Answer::Said { room: _, seq, at } => ok.number("seq", seq.0).time("ts", *at),
+        Answer::Sealed { to, at, full } => {
+            ok.text("to", to.shown()).time("ts", *at);
+            if !full.is_empty() {
+                ok.objects("full", full, |object, (user, device)| {
+                    object.text("user", user.shown()).number("device", number(device));
+                });
+            }
+            ok
+        }
         Answer::Search(found) => ok
             .text("query", &found.query)
             .objects("messages", &found.messages, |object, (room, entry)| {
@@ -140,6 +179,7 @@ fn result<'a, 'o>(ok: &'a mut Object<'o>, answer: &Answer) -> &'a mut Object<'o>
         Answer::Whois(whois) => about_user(ok, whois),
         Answer::Refused(_)
         | Answer::Cancelled
+        | Answer::DevicesChanged { .. }
         | Answer::PasswordChanged
         | Answer::Pong
         | Answer::Quit { .. } => ok,
@@ -156,6 +196,52 @@ fn about_user<'a, 'o>(ok: &'a mut Object<'o>, whois: &Whois) -> &'a mut Object<'
             .flag("secure", online.secure);
     }
     ok
+}
+
+fn own_devices<'a, 'o>(ok: &'a mut Object<'o>, found: &Devices) -> &'a mut Object<'o> {
+    ok.text("user", found.user.shown()).number_if_any("uid", found.uid.map(|uid| uid.0.into()));
+    if let Some(identity) = &found.identity {
+        ok.bytes("identity", &identity.0);
+    }
+    ok.objects("devices", &found.devices, |object, (device, about)| {
+        object.number("device", number(device));
+        if let Some(about) = about {
+            object.text("name", &about.name).time("since", about.since).time_if_any("seen", about.seen);
+        }
+    })
+}
+
+fn attachment<'a, 'o>(ok: &'a mut Object<'o>, attached: &Attached) -> &'a mut Object<'o> {
+    ok.number("device", number(&attached.device))
+        .number("run", attached.run)
+        .number("one_time", attached.one_time.into())
+        .number("one_time_next", attached.one_time_next);
+    if let Some((id, created)) = attached.signed {
+        ok.object("signed", |signed| {
+            signed.number("id", id.into()).number("created", created.0);
+        });
+    }
+    ok.number("waiting", attached.waiting)
+}
+
+fn bundle(object: &mut Object<'_>, bundle: &Bundle) {
+    let Bundle { device, identity, signed, one_time } = bundle;
+    object.number("device", number(device)).bytes("identity", &identity.0).object("signed", |object| {
+        object
+            .number("id", signed.id.into())
+            .number("created", signed.created.0)
+            .bytes("key", &signed.key.0)
+            .bytes("signature", &signed.signature.0);
+    });
+    if let Some(prekey) = one_time {
+        object.object("one_time", |object| {
+            object.number("id", prekey.id.into()).bytes("key", &prekey.key.0);
+        });
+    }
+}
+
+fn number(device: &DeviceId) -> u64 {
+    device.number().into()
 }
 
 fn commands<'a, 'o>(ok: &'a mut Object<'o>, topic: Option<&str>) -> &'a mut Object<'o> {

@@ -28,8 +28,15 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
         Event::Message { room, entry } => lines.message(room, entry),
         Event::PrivateReceived { from, at, text, .. } => lines.private(*at, from, "you", text),
         Event::PrivateSent { to, at, text, .. } => lines.private(*at, "you", to.shown(), text),
+        Event::DeviceChanged { device, name, added } => {
+            let change = if *added { "is a new device of yours" } else { "is no device of yours any more" };
+            lines.notice(format_args!("{} ({device}) {change}", clean(name)));
+        }
         Event::Entered(view) => lines.entered(view),
         Event::Exited { room } => lines.notice(format_args!("you have left {room}")),
+        Event::Sealed { from } => {
+            lines.notice(format_args!("{from} sent you a message that only sotto can read"));
+        }
         Event::Shutdown { text } => {
             lines.notice(format_args!("the server is shutting down{}", After(": ", text)))
         }
@@ -130,17 +137,22 @@ impl Lines<'_> {
             Event::AccessChanged { room, by, access } => {
                 self.notice(format_args!("{room} is now {}, by {}", pages::access(*access), clean(by)));
             }
-            // Written by the caller, which knows that they are not about a room's members.
+            // Written by the caller, which knows that they are not about a room's members; or for programs.
             Event::Answer(..)
             | Event::Banner { .. }
+            | Event::Detached { .. }
+            | Event::DeviceChanged { .. }
             | Event::Entered(_)
+            | Event::Envelope(_)
             | Event::Error(_)
             | Event::Exited { .. }
             | Event::Message { .. }
             | Event::Motd { .. }
+            | Event::Paired { .. }
             | Event::PrivateReceived { .. }
             | Event::PrivateSent { .. }
             | Event::Prompt(_)
+            | Event::Sealed { .. }
             | Event::Shutdown { .. } => {}
         }
     }
@@ -217,6 +229,17 @@ impl Lines<'_> {
             }
             Answer::Users(page) => pages::users(self, page),
             Answer::Whois(whois) => pages::whois(self, whois),
+            // Only programs ask for these.
+            Answer::Acknowledged { .. }
+            | Answer::Attached(_)
+            | Answer::Claimed { .. }
+            | Answer::Devices(_)
+            | Answer::DevicesChanged { .. }
+            | Answer::Enrolled { .. }
+            | Answer::Paired { .. }
+            | Answer::Published { .. }
+            | Answer::Revoked { .. }
+            | Answer::Sealed { .. } => {}
         }
     }
 
