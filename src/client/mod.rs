@@ -7,6 +7,7 @@
 //! - [`link`] drives a session over a real connection; start there to write a bot.
 //! - [`trust`] tells whether the server is the one it should be.
 //! - [`private`] keeps private messages encrypted end to end: identity, sessions, trust.
+//! - [`transfer`] sends and receives encrypted files.
 //! - [`keep`] reads and replaces small private files.
 //!
 //! A user interface works like this, whatever it looks like:
@@ -39,5 +40,6 @@ pub mod say;
 pub mod scrollback;
 pub mod session;
 pub mod settings;
+pub mod transfer;
 pub mod trust;
 pub mod wire;

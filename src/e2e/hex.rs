@@ -5,11 +5,11 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serializer};
 use zeroize::Zeroizing;
 
-pub(super) fn serialize<const N: usize, S: Serializer>(bytes: &[u8; N], out: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<const N: usize, S: Serializer>(bytes: &[u8; N], out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(&Zeroizing::new(HEXLOWER.encode(bytes)))
 }
 
-pub(super) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(input: D) -> Result<[u8; N], D::Error> {
+pub(crate) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(input: D) -> Result<[u8; N], D::Error> {
     let text = Zeroizing::new(String::deserialize(input)?);
     let mut bytes = [0; N];
     match HEXLOWER.decode_len(text.len()) {

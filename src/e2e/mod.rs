@@ -39,7 +39,7 @@ pub mod x3dh;
 
 mod aead;
 mod base32;
-mod hex;
+pub(crate) mod hex;
 mod kdf;
 mod key;
 mod wire;
