@@ -88,6 +88,33 @@ impl PrekeyStore {
             return Ok(None);
         }
         let id = current.id.checked_add(1).ok_or(Error::Exhausted)?;
+        Ok(Some(self.replace_signed(identity, id, now, rng)))
+    }
+
+    /// Begins anew behind what a lost state of this device has published: a new signed prekey numbered
+    /// at least `signed_from`, and one-time prekeys from `one_time_from` on. Those of now are replaced.
+    pub fn restart(
+        &mut self,
+        identity: &Identity,
+        signed_from: u32,
+        one_time_from: u32,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+    ) -> Result<SignedPrekey, Error> {
+        let id = self.signed().id.checked_add(1).ok_or(Error::Exhausted)?.max(signed_from);
+        let published = self.replace_signed(identity, id, now, rng);
+        self.one_time.iter_mut().for_each(|secret| secret.replaced = secret.replaced.or(Some(now)));
+        self.one_time_next = self.one_time_next.max(one_time_from);
+        Ok(published)
+    }
+
+    fn replace_signed(
+        &mut self,
+        identity: &Identity,
+        id: u32,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+    ) -> SignedPrekey {
         let next = SignedSecret::generate(identity, self.device, id, now, rng);
         let published = next.public;
         if let Some(last) = self.signed.last_mut() {
@@ -95,7 +122,7 @@ impl PrekeyStore {
         }
         self.signed.push(next);
         self.expire(now);
-        Ok(Some(published))
+        published
     }
 
     /// Makes one-time prekeys if the server, which has `remaining`, needs some.
@@ -147,6 +174,17 @@ impl PrekeyStore {
     /// Whether the signed prekey still has its private half.
     pub fn has_signed(&self, id: u32) -> bool {
         self.signed_pair(id).is_ok()
+    }
+
+    /// The number that the next one-time prekey will have.
+    pub fn one_time_next(&self) -> u32 {
+        self.one_time_next
+    }
+
+    /// The one-time prekeys from this number on, to be published again if that was interrupted.
+    pub fn one_time_from(&self, id: u32) -> Vec<OneTimePrekey> {
+        let newer = self.one_time.iter().filter(|secret| secret.id >= id && secret.replaced.is_none());
+        newer.map(|secret| OneTimePrekey { id: secret.id, public: secret.pair.public() }).collect()
     }
 
     pub fn one_time_count(&self) -> usize {

@@ -49,9 +49,13 @@ impl SeenBases {
         room
     }
 
-    /// Forgets those whose signed prekey is gone: they fail with `UnknownPrekey` from now on.
-    pub fn retain_prekeys(&mut self, exists: impl Fn(u32) -> bool) {
+    /// Forgets those whose signed prekey is gone: they fail with `UnknownPrekey` from now on. Returns
+    /// what was forgotten.
+    pub fn retain_prekeys(&mut self, exists: impl Fn(u32) -> bool) -> Vec<BaseId> {
+        let gone = self.bases.iter().filter(|&(_, &signed_id)| !exists(signed_id));
+        let gone: Vec<BaseId> = gone.map(|(base, _)| *base).collect();
         self.bases.retain(|_, signed_id| exists(*signed_id));
+        gone
     }
 
     pub fn len(&self) -> usize {

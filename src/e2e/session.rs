@@ -32,6 +32,8 @@ pub struct Session {
     binding: Binding,
     /// AD, made once: each message needs it.
     additional_data: Box<[u8; ADDITIONAL_DATA_BYTES]>,
+    /// Only opens: the state may be one that has sent more than it knows.
+    closed: bool,
     ratchet: Box<Ratchet>,
 }
 
@@ -132,6 +134,16 @@ impl Session {
         (!self.is_ours()).then_some(self.base)
     }
 
+    /// From now on the session only opens what is late.
+    pub(super) fn close_for_sending(&mut self) {
+        self.closed = true;
+    }
+
+    /// Whether it may seal for this identity.
+    pub(super) fn can_send(&self, to: &IdentityKey) -> bool {
+        !self.closed && self.peer_identity() == to
+    }
+
     pub(super) fn knows(&self, header: &Header, now: Millis) -> bool {
         self.ratchet.knows(header, now)
     }
@@ -144,7 +156,7 @@ impl Session {
 
     fn new(role: Role, base: DhPublic, binding: Binding, ratchet: Ratchet) -> Session {
         let additional_data = Box::new(binding.additional_data());
-        Session { role, base, binding, additional_data, ratchet: Box::new(ratchet) }
+        Session { role, base, binding, additional_data, closed: false, ratchet: Box::new(ratchet) }
     }
 
     fn is_ours(&self) -> bool {
@@ -162,13 +174,13 @@ impl Session {
     }
 
     pub(super) fn encode(&self, out: &mut Writer) {
-        let Session { role, base, binding, additional_data: _, ratchet } = self;
+        let Session { role, base, binding, additional_data: _, closed, ratchet } = self;
         let (mark, signed_id, one_time_id) = match *role {
             Role::Opening { signed_id, one_time_id } => (ROLE_OPENING, signed_id, one_time_id.unwrap_or(0)),
             Role::Initiator => (ROLE_INITIATOR, 0, 0),
             Role::Responder => (ROLE_RESPONDER, 0, 0),
         };
-        out.u8(mark);
+        out.u8(mark | if *closed { CLOSED_BIT } else { 0 });
         out.u32(signed_id);
         out.u32(one_time_id);
         out.bytes(&base.0);
@@ -180,7 +192,8 @@ impl Session {
     }
 
     pub(super) fn decode(input: &mut Reader<'_>) -> Result<Session, Error> {
-        let role = match (input.u8()?, input.u32()?, input.u32()?) {
+        let mark = input.u8()?;
+        let role = match (mark & !CLOSED_BIT, input.u32()?, input.u32()?) {
             (ROLE_OPENING, signed_id, id) => {
                 Role::Opening { signed_id, one_time_id: Some(id).filter(|&id| id != 0) }
             }
@@ -195,7 +208,9 @@ impl Session {
         if ratchet.is_answered() == matches!(role, Role::Opening { .. }) {
             return Err(Error::Malformed);
         }
-        Ok(Session::new(role, base, Binding { initiator, responder }, ratchet))
+        let mut session = Session::new(role, base, Binding { initiator, responder }, ratchet);
+        session.closed = mark & CLOSED_BIT != 0;
+        Ok(session)
     }
 
     #[cfg(test)]
@@ -206,7 +221,7 @@ impl Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Session { role: _, base: _, binding: _, additional_data: _, ratchet } = self;
+        let Session { role: _, base: _, binding: _, additional_data: _, closed: _, ratchet } = self;
         let side = if self.is_ours() { "ours" } else { "theirs" };
         write!(f, "Session({side}, {ratchet:?})")
     }
@@ -238,4 +253,5 @@ fn open_with(
 const ROLE_OPENING: u8 = 0;
 const ROLE_INITIATOR: u8 = 1;
 const ROLE_RESPONDER: u8 = 2;
+const CLOSED_BIT: u8 = 0x80;
 const FIXED_BYTES: usize = 1 + 4 + 4 + 32 + 2 * (32 + 8 + 4);

@@ -74,7 +74,14 @@ impl SessionSet {
 
     /// Whether something can be sealed for this identity.
     pub fn can_send(&self, to: &IdentityKey) -> bool {
-        self.sessions.iter().any(|session| session.peer_identity() == to)
+        self.sessions.iter().any(|session| session.can_send(to))
+    }
+
+    /// The sessions of now only open what is late; to seal, another must be added. For a state that was
+    /// restored from a copy: it may have sealed messages that it does not know of, and what it would
+    /// seal next would be taken for a repetition.
+    pub fn close_for_sending(&mut self) {
+        self.sessions.iter_mut().for_each(Session::close_for_sending);
     }
 
     /// Seals a content for the peer's device, which must have the identity that is trusted now:
@@ -85,7 +92,7 @@ impl SessionSet {
         content: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, Error> {
-        let session = self.sessions.iter_mut().find(|session| session.peer_identity() == to);
+        let session = self.sessions.iter_mut().find(|session| session.can_send(to));
         session.ok_or(Error::NoSession)?.seal(content, rng)
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! text       text                              receipt    ids, state: "delivered" or "read"
 //! file       blob, key, size, sha256,          reset      lost: server sequences not opened
-//!            name, mime                        sent       to: uid, what: the content as it was sent
+//!            name, mime                        sent       to: uid, name, what: the content as it was sent
 //! edit       of, text                          pair-trust trust: [{uid, ik, state}]
 //! delete     of                                           state: "pinned" or "verified"
 //! react      of, text
@@ -76,6 +76,9 @@ pub enum Kind {
     /// Between devices of one account: what one of them has sent, and to whom.
     Sent {
         to: Uid,
+        /// The reader's name: the other device may never have heard of that account.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
         what: Box<Content>,
     },
     Text {
@@ -153,8 +156,10 @@ impl Kind {
             Kind::React { text, .. } => text.len() <= REACTION_BYTES_MAX,
             Kind::Receipt { ids, .. } => ids.len() <= RECEIPT_IDS_MAX,
             Kind::Reset { lost } => lost.len() <= RESET_LOST_MAX,
-            Kind::Sent { what, .. } => {
-                !matches!(what.kind, Kind::Sent { .. }) && what.kind.is_within_bounds()
+            Kind::Sent { what, name, to: _ } => {
+                !matches!(what.kind, Kind::Sent { .. })
+                    && what.kind.is_within_bounds()
+                    && name.as_ref().is_none_or(|name| name.len() <= LABEL_BYTES_MAX)
             }
         }
     }
@@ -227,7 +232,7 @@ pub const RESET_LOST_MAX: usize = 50;
 /// The longest emoji with all its modifiers, and a short word.
 pub const REACTION_BYTES_MAX: usize = 64;
 
-/// The name and the type of a file: what file systems take.
+/// The name and the type of a file, and the name of an account: what file systems take.
 pub const LABEL_BYTES_MAX: usize = 255;
 
 /// Decisions about others in one message; an entry is some 120 bytes of JSON.

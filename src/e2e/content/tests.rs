@@ -34,7 +34,7 @@ fn every_kind() {
     check(Kind::Reset { lost: vec![7, u64::MAX] }, r#""k":"reset","lost":[7,18446744073709551615]"#);
     let what = Box::new(Content::new(ID, Millis(5), Kind::Text { text: "x".into() }));
     let inner = format!(r#"{{"v":1,"id":"{ID_TEXT}","ts":5,"k":"text","text":"x"}}"#);
-    check(Kind::Sent { to: Uid(9), what }, &format!(r#""k":"sent","to":9,"what":{inner}"#));
+    check(Kind::Sent { to: Uid(9), name: None, what }, &format!(r#""k":"sent","to":9,"what":{inner}"#));
     let identity = *Identity::from_seed(&[1; 32]).public();
     let key = data_encoding::HEXLOWER.encode(identity.bytes());
     let trust = vec![TrustEntry { uid: Uid(3), identity, standing: Standing::Verified }];
@@ -116,9 +116,15 @@ fn bounds() {
 
 #[test]
 fn a_copy_holds_no_copy() {
-    let sent = |kind| Kind::Sent { to: Uid(1), what: Box::new(Content::new(ID, Millis(0), kind)) };
+    let sent = |kind| {
+        let name = Some("x".repeat(LABEL_BYTES_MAX));
+        Kind::Sent { to: Uid(1), name, what: Box::new(Content::new(ID, Millis(0), kind)) }
+    };
     assert_eq!(length(sent(Kind::Delete { of: ID })), Ok(()));
     assert_eq!(length(sent(sent(Kind::Delete { of: ID }))), Err(Error::TooLong));
+    let name = Some("x".repeat(LABEL_BYTES_MAX + 1));
+    let what = Box::new(Content::new(ID, Millis(0), Kind::Delete { of: ID }));
+    assert_eq!(length(Kind::Sent { to: Uid(1), name, what }), Err(Error::TooLong));
 }
 
 #[test]

@@ -230,6 +230,24 @@ fn sessions_of_another_identity_do_not_send() {
     assert_eq!(bob.opens(alice.address, &envelope).unwrap(), b"x");
 }
 
+/// A state that came from a copy may have sealed more than it knows: it only opens, until a new session
+/// is there. That stays so when it is stored.
+#[test]
+fn closed_sessions_open_and_do_not_send() {
+    let (mut alice, mut bob) = acquainted();
+    let late = alice.send(&bob, b"late");
+    bob.set(alice.address).close_for_sending();
+    let state = bob.state();
+    bob.restore(&state);
+    assert!(!bob.set(alice.address).can_send(&alice.key()));
+    assert_eq!(bob.opens(alice.address, &late).unwrap(), b"late");
+    let sealed = bob.send_to(alice.address, &alice.key(), b"no");
+    assert_eq!(sealed, Err(Error::NoSession), "opening does not make it send again");
+    bob.start_with(&mut alice);
+    let fresh = bob.send(&alice, b"fresh");
+    assert_eq!(alice.opens(bob.address, &fresh).unwrap(), b"fresh");
+}
+
 #[test]
 fn devices_of_one_account() {
     let (mut one, mut other) = (Party::new(1, 1), Party::new(1, 2));

@@ -48,6 +48,27 @@ fn the_signed_prekey_changes_each_week() {
     assert!(world.store.has_signed(2), "the present one stays, however old");
 }
 
+/// What a lost state of the same device may have published is stepped over.
+#[test]
+fn a_restored_device_begins_behind_what_it_has_forgotten() {
+    let mut world = world();
+    world.refill(0, START);
+    let restarted = world.store.restart(&world.identity, 7, 401, Millis(START + 5), &mut world.rng).unwrap();
+    assert_eq!((restarted.id, world.store.signed().id, world.store.one_time_next()), (7, 7, 401));
+    assert!(world.store.has_signed(1), "for what is late");
+    assert!(world.store.one_time_from(1).is_empty(), "none of the old ones is published again");
+    assert_eq!(world.refill(0, START + 5), Some((false, 100)));
+    let ids: Vec<u32> = world.store.one_time_from(450).iter().map(|prekey| prekey.id).collect();
+    assert_eq!(ids, (450..=500).collect::<Vec<u32>>());
+    let again = world.store.restart(&world.identity, 3, 9, Millis(START + 6), &mut world.rng).unwrap();
+    assert_eq!((again.id, world.store.one_time_next()), (8, 501), "never back");
+    assert!(PrekeyStore::from_bytes(&world.store.to_bytes()).is_ok());
+    let exhausted = world.store.restart(&world.identity, u32::MAX, 9, Millis(START + 7), &mut world.rng);
+    assert_eq!(exhausted.map(|prekey| prekey.id), Ok(u32::MAX));
+    let exhausted = world.store.restart(&world.identity, 1, 9, Millis(START + 8), &mut world.rng);
+    assert_eq!(exhausted.map(|prekey| prekey.id), Err(Error::Exhausted));
+}
+
 /// Weekly changes and 30 days make five at most, so only a stored state could hold more.
 #[test]
 fn replaced_signed_prekeys_are_bound_in_number() {
