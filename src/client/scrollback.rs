@@ -6,12 +6,15 @@
 //! needed. Reading a screenful unpacks one or two blocks (some tens of microseconds).
 //!
 //! A line in a block: `flags u8 | seq | at | from length, from | text length, text`, where `seq` and
-//! `at` are differences to the line before, and all numbers are variable-length integers.
+//! `at` are differences to the line before, and all numbers are variable-length integers. The flags
+//! hold the kind in five bits; a private message is a kind of its own for each [`Seal`], so that the
+//! seal costs nothing.
 //!
 //! Lines are counted by [`LineNumber`]s that stay the same while older lines are put in front or
 //! dropped: a view may keep one as its scroll position or as the place of its unread mark.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::ops::Range;
 
 use crate::proto::id::Seq;
@@ -38,6 +41,36 @@ pub struct Line {
     pub from: Box<str>,
     /// A message as it was written; of any other kind the whole sentence ("alice joined #lobby").
     pub text: Box<str>,
+    /// Who else could read it. Of anything but a private message it is [`Seal::ServerReadable`].
+    pub seal: Seal,
+}
+
+/// How a message or a conversation is protected: what a status bar says of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Seal {
+    /// Encrypted by an identity that has changed, and that nobody has agreed to yet.
+    Changed,
+    /// End-to-end encrypted; the identity is the one that was seen first.
+    Encrypted,
+    /// A private message that the server could read, and make up.
+    NotEncrypted,
+    /// A room, or a notice.
+    #[default]
+    ServerReadable,
+    /// End-to-end encrypted, and the identity was compared.
+    Verified,
+}
+
+impl fmt::Display for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Seal::Changed => "identity CHANGED",
+            Seal::Encrypted => "encrypted",
+            Seal::NotEncrypted => "NOT encrypted",
+            Seal::ServerReadable => "server-readable",
+            Seal::Verified => "encrypted, verified",
+        })
+    }
 }
 
 /// What a line tells.
@@ -228,8 +261,8 @@ impl Block {
         if self.oldest_seq.is_none() && line.seq.0 > 0 {
             self.oldest_seq = Some(line.seq);
         }
-        self.bytes
-            .push(line.kind as u8 | (line.origin as u8) << ORIGIN_SHIFT | u8::from(line.own) << OWN_SHIFT);
+        let mark = mark(line.kind, line.seal);
+        self.bytes.push(mark | (line.origin as u8) << ORIGIN_SHIFT | u8::from(line.own) << OWN_SHIFT);
         put_difference(&mut self.bytes, &mut self.last_seq, line.seq.0);
         put_difference(&mut self.bytes, &mut self.last_at, line.at.0 / SECOND_MS);
         put_text(&mut self.bytes, &line.from);
@@ -279,8 +312,10 @@ impl<'a> Reader<'a> {
         if !wanted {
             return Some(None);
         }
+        let (kind, seal) = marked(flags & KIND_MASK)?;
         Some(Some(Line {
-            kind: *KINDS.get(usize::from(flags & KIND_MASK))?,
+            kind,
+            seal,
             origin: ORIGINS[usize::from(flags >> ORIGIN_SHIFT & 3)],
             own: flags >> OWN_SHIFT & 1 == 1,
             seq: Seq(self.last_seq),
@@ -308,6 +343,22 @@ impl<'a> Reader<'a> {
         let (text, rest) = self.bytes.split_at_checked(length)?;
         self.bytes = rest;
         Some(text)
+    }
+}
+
+/// The five bits of a kind and a seal. Only what people say is sealed.
+fn mark(kind: Kind, seal: Seal) -> u8 {
+    match (kind, SEALS.iter().position(|&sealed| sealed == seal)) {
+        (Kind::Say, Some(place)) => (KINDS.len() + place) as u8,
+        _ => kind as u8,
+    }
+}
+
+fn marked(mark: u8) -> Option<(Kind, Seal)> {
+    let mark = usize::from(mark);
+    match KINDS.get(mark) {
+        Some(&kind) => Some((kind, Seal::ServerReadable)),
+        None => SEALS.get(mark - KINDS.len()).map(|&seal| (Kind::Say, seal)),
     }
 }
 
@@ -367,7 +418,10 @@ const KINDS: [Kind; 14] = [
 ];
 const ORIGINS: [Origin; 4] = [Origin::Here, Origin::Live, Origin::Missed, Origin::Past];
 
-const _: () = assert!(KINDS.len() <= KIND_MASK as usize + 1);
+/// The seals of a message that was said to one person.
+const SEALS: [Seal; 4] = [Seal::Changed, Seal::Encrypted, Seal::NotEncrypted, Seal::Verified];
+
+const _: () = assert!(KINDS.len() + SEALS.len() <= KIND_MASK as usize + 1);
 const _: () = assert!(ORIGINS[Origin::Past as usize] as usize == ORIGINS.len() - 1);
 const _: () = assert!(KINDS[Kind::Topic as usize] as u8 == KINDS.len() as u8 - 1);
 
@@ -384,6 +438,7 @@ mod tests {
             at: Timestamp(1_769_860_800_000 + seq * 3_000),
             from: format!("user{}", seq % 20).into(),
             text: text.into(),
+            seal: Seal::ServerReadable,
         }
     }
 
@@ -409,6 +464,21 @@ mod tests {
             }
         }
         assert_eq!(scrollback.lines(scrollback.numbers()), pushed);
+    }
+
+    #[test]
+    fn seals_come_back_and_cost_nothing() {
+        let (mut sealed, mut open) = (Scrollback::default(), Scrollback::default());
+        for (i, seal) in SEALS.into_iter().enumerate() {
+            for origin in ORIGINS {
+                let mut line = line(i as u64, "hi");
+                (line.seal, line.origin) = (seal, origin);
+                let number = sealed.push(&line);
+                assert_eq!(sealed.line(number), Some(line.clone()));
+                open.push(&Line { seal: Seal::ServerReadable, ..line });
+            }
+        }
+        assert_eq!(sealed.open.bytes.len(), open.open.bytes.len());
     }
 
     #[test]

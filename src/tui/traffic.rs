@@ -46,7 +46,7 @@ const NAMES_MAX: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::scrollback::Origin;
+    use crate::client::scrollback::{Origin, Seal};
     use crate::proto::id::Seq;
     use crate::proto::time::Timestamp;
 
@@ -62,7 +62,8 @@ mod tests {
                     _ => Kind::Quit,
                 };
                 let (from, text, at) = (event[1..].into(), "".into(), Timestamp(0));
-                Line { kind, origin: Origin::Live, own: false, seq: Seq(0), at, from, text }
+                let seal = Seal::ServerReadable;
+                Line { kind, origin: Origin::Live, own: false, seq: Seq(0), at, from, text, seal }
             })
             .collect();
         assert_eq!(summary(&run), expected, "{events}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::scrollback::{Kind, Line, Origin};
+use crate::client::scrollback::{Kind, Line, Origin, Seal};
 use crate::client::session::event::{Event, Failure, Place, Stop, Ticket, Unsent};
 use crate::client::session::requests::room_name;
 use crate::client::session::{Session, read};
@@ -229,6 +229,7 @@ impl Session {
                     at: sent.ts.0,
                     from: from.shown().as_ref().into(),
                     text: text.clone(),
+                    seal: Seal::NotEncrypted,
                 };
                 self.show(Place::Person(to.clone()), line);
                 Answer::Sent { to, from, at: sent.ts.0, text: text.into(), kept: sent.kept }

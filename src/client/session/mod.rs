@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::client::scrollback::{Kind, Line, Origin, Scrollback};
+use crate::client::scrollback::{Kind, Line, Origin, Scrollback, Seal};
 use crate::client::session::answers::Outstanding;
 use crate::client::session::event::{Event, Failure, Lost, Place, Stop};
 use crate::client::session::room::Room;
@@ -535,6 +535,7 @@ fn notice(now: Now, kind: Kind, from: &str, text: &str) -> Line {
         at: now.wall,
         from: from.into(),
         text: text.into(),
+        seal: Seal::ServerReadable,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Events: what the server tells without being asked.
 
-use crate::client::scrollback::{Kind, Line, Origin};
+use crate::client::scrollback::{Kind, Line, Origin, Seal};
 use crate::client::session::event::{Event, Place};
 use crate::client::session::room::{Room, Stage};
 use crate::client::session::{ROOMS_MAX, Session, notice, read};
@@ -61,6 +61,7 @@ impl Session {
             at: private.ts.0,
             from: private.from.0,
             text: private.text.0,
+            seal: Seal::NotEncrypted,
         };
         self.show(Place::Person(peer), line);
         Ok(())

@@ -1,6 +1,6 @@
 //! What was said: confirmed, refused, or found again among what was missed.
 
-use crate::client::scrollback::{Kind, Line, Origin};
+use crate::client::scrollback::{Kind, Line, Origin, Seal};
 use crate::client::session::Session;
 use crate::client::session::answers::is_passing;
 use crate::client::session::event::{Event, Failure, Place, Ticket};
@@ -24,6 +24,7 @@ impl Session {
             at: said.ts.0,
             from: user,
             text: saying.text,
+            seal: Seal::ServerReadable,
         };
         let lines = room.sequence.live(line);
         self.show_in_room(name, lines);
@@ -80,6 +81,7 @@ impl Session {
             at: message.ts.0,
             from: message.from.0,
             text: message.text.0,
+            seal: Seal::ServerReadable,
         }
     }
 

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::client::scrollback::{Kind, LINES_MAX, Line, Origin};
+use crate::client::scrollback::{Kind, LINES_MAX, Line, Origin, Seal};
 use crate::proto::id::Seq;
 use crate::proto::time::Timestamp;
 
@@ -171,6 +171,7 @@ fn gap_line(before: &[Line], text: &str) -> Line {
         at: before.first().map_or(Timestamp::default(), |line| line.at),
         from: "".into(),
         text: text.into(),
+        seal: Seal::ServerReadable,
     }
 }
 
@@ -192,6 +193,7 @@ mod tests {
             at: Timestamp(seq),
             from: "alice".into(),
             text: format!("{seq}").into(),
+            seal: Seal::ServerReadable,
         }
     }
 
