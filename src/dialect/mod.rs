@@ -1,9 +1,11 @@
 //! Bytes to commands, events to bytes. A dialect knows no rooms and no sockets.
 //!
 //! [`sniff`] tells what a client speaks, [`Decoder`] reads its requests, [`encode`] writes what it
-//! is told. `text` is for people with netcat, `json` for programs; both say the same things.
+//! is told. `text` is for people with netcat, `json` for programs; both say the same things. `frame` is
+//! what a program's data connection speaks, which carries files.
 
 mod first;
+pub mod frame;
 pub mod help;
 mod json;
 mod line;

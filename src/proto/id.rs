@@ -56,6 +56,36 @@ pub struct UserId(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seq(pub u64);
 
+/// A stored file: random, so that knowing it is what allows to read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub [u8; 16]);
+
+impl FileId {
+    /// Reads what [`fmt::Display`] writes: 32 hexadecimal digits, in lower case, so that a file has one name.
+    pub fn parse(text: &str) -> Option<FileId> {
+        let digits: &[u8; 32] = text.as_bytes().try_into().ok()?;
+        let mut id = [0; 16];
+        for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(FileId(id))
+    }
+}
+
+impl fmt::Display for FileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+fn digit(character: u8) -> Option<u8> {
+    match character {
+        b'0'..=b'9' => Some(character - b'0'),
+        b'a'..=b'f' => Some(character - b'a' + 10),
+        _ => None,
+    }
+}
+
 /// The number a program gave its request, to recognise the reply; text mode always uses [`RequestId::NONE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub i64);
@@ -85,5 +115,23 @@ mod tests {
         assert_eq!(DeviceId::new(1).map(DeviceId::number), Some(1));
         assert_eq!(DeviceId::new(DEVICE_ID_MAX).map(DeviceId::number), Some(0x7fff_ffff));
         assert_eq!(DeviceId::new(DEVICE_ID_MAX + 1), None);
+    }
+
+    #[test]
+    fn a_file_has_one_name() {
+        let id = FileId(*b"\x00\x01\xfe\xff0123456789ab");
+        assert_eq!(id.to_string(), "0001feff303132333435363738396162");
+        assert_eq!(FileId::parse(&id.to_string()), Some(id));
+        for wrong in [
+            "",
+            "0001feff30313233343536373839616",
+            "0001feff3031323334353637383961622",
+            "0001FEFF303132333435363738396162",
+            "0001feff30313233343536373839616g",
+            "0001feff3031323334353637383961/:",
+            "é001feff3031323334353637383961",
+        ] {
+            assert_eq!(FileId::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -47,6 +47,8 @@ pub const SESSIONS_PER_USER_MAX: usize = 64;
 pub const ROOMS_PER_CREATOR_MAX: usize = 200;
 /// Rooms on one server, with members or kept.
 pub const ROOMS_MAX: usize = 100_000;
+/// Bytes of a file in one frame at most, and in one step of reading or writing it.
+pub const PIECE_BYTES: usize = 256 * 1024;
 
 /// Devices of one account that take part in end-to-end encryption: each costs every sender an envelope.
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 8;
