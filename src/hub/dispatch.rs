@@ -26,7 +26,8 @@ impl Hub {
                 self.answer(ask, Answer::Help { topic: topic.map(Into::into) }, out);
                 Ok(())
             }
-            Command::Login { user, proof } => self.login(ask, &user, proof, out),
+            Command::Login { data: true, .. } => Err(files_disabled()),
+            Command::Login { user, proof, data: false } => self.login(ask, &user, proof, out),
             Command::Nick { user } => self.nick(ask, &user, out),
             Command::Ping => {
                 self.answer(ask, Answer::Pong, out);
@@ -52,6 +53,12 @@ impl Hub {
         match command {
             Command::Ban { room, user } => self.ban(ask, me, room.as_deref(), &user, true, out),
             Command::Block { user } => self.block(ask, me, &user, true, out),
+            Command::Decline { .. }
+            | Command::Delete { .. }
+            | Command::Files { .. }
+            | Command::Finish { .. }
+            | Command::Upload { .. }
+            | Command::UploadStatus { .. } => Err(files_disabled()),
             Command::Deop { room, user } => self.op(ask, me, room.as_deref(), &user, false, out),
             Command::History { room, range, limit, paging } => {
                 self.history(ask, me, room.as_deref(), HistoryWanted { range, limit, paging }, out)
@@ -122,6 +129,10 @@ impl Hub {
 
 pub(super) fn no_name() -> Refusal {
     Refusal::new(Code::NoName, "choose a name first: /nick NAME, /login NAME or /register NAME")
+}
+
+fn files_disabled() -> Refusal {
+    Refusal::new(Code::FilesDisabled, "this server keeps no files")
 }
 
 /// The version of the JSON-lines protocol that `hello` may ask for.

@@ -245,7 +245,7 @@ mod tests {
         hub.opened(now, conn, peer).unwrap();
         hub.encrypted(conn);
         let proof = Proof::Password(Secret::new("wrong-horse"));
-        let login = Command::Login { user: "alice".into(), proof };
+        let login = Command::Login { user: "alice".into(), proof, data: false };
         assert_eq!(hub.handle(now, conn, re, login, &mut out), Handled::Done);
         hub.reply_if_asked(now, &mut out, |job| match job {
             Job::Store(_) => Reply::Store(StoreReply::Account { origin, account: None }),

@@ -36,6 +36,14 @@ pub enum Command<'a> {
         user: Text<'a>,
         devices: Option<Vec<DeviceId>>,
     },
+    /// The asker's account does not want a file. JSON lines only, as all about files.
+    Decline {
+        file: Text<'a>,
+    },
+    /// Removes one's own file.
+    Delete {
+        file: Text<'a>,
+    },
     Deop {
         room: Option<Text<'a>>,
         user: Text<'a>,
@@ -49,6 +57,15 @@ pub enum Command<'a> {
         identity: PublicKey,
         name: Text<'a>,
         replace: bool,
+    },
+    /// One's own files. `after` is the number of a file: start behind it.
+    Files {
+        after: Option<Text<'a>>,
+        limit: Option<u32>,
+    },
+    /// An upload is whole: others may read it.
+    Finish {
+        file: Text<'a>,
     },
     /// JSON lines only; text mode has no handshake.
     Hello {
@@ -85,9 +102,11 @@ pub enum Command<'a> {
         limit: Option<u32>,
         paging: Paging,
     },
+    /// `data`: this connection carries files from now on, and nothing else.
     Login {
         user: Text<'a>,
         proof: Proof,
+        data: bool,
     },
     /// A private message.
     Msg {
@@ -172,6 +191,14 @@ pub enum Command<'a> {
     Unblock {
         user: Text<'a>,
     },
+    /// Makes room for a file of so many bytes, for so many accounts to fetch or decline.
+    Upload {
+        size: u64,
+        readers: u32,
+    },
+    UploadStatus {
+        file: Text<'a>,
+    },
     Who {
         room: Option<Text<'a>>,
         after: Option<Text<'a>>,
@@ -222,9 +249,13 @@ impl Command<'_> {
             Command::Ban { .. } => "ban",
             Command::Block { .. } => "block",
             Command::Claim { .. } => "claim",
+            Command::Decline { .. } => "decline",
+            Command::Delete { .. } => "delete",
             Command::Deop { .. } => "deop",
             Command::Devices { .. } => "devices",
             Command::Enroll { .. } => "enroll",
+            Command::Files { .. } => "files",
+            Command::Finish { .. } => "finish",
             Command::Hello { .. } => "hello",
             Command::Help { .. } => "help",
             Command::History { .. } => "history",
@@ -254,6 +285,8 @@ impl Command<'_> {
             Command::Topic { .. } => "topic",
             Command::Unban { .. } => "unban",
             Command::Unblock { .. } => "unblock",
+            Command::Upload { .. } => "upload",
+            Command::UploadStatus { .. } => "upload-status",
             Command::Who { .. } => "who",
             Command::Whois { .. } => "whois",
         }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::proto::id::{AccountId, DeviceId, RequestId, Seq};
+use crate::proto::id::{AccountId, DeviceId, FileId, RequestId, Seq};
 use crate::proto::keys::{Attached, Bundle, Devices, Envelope, Sealed};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::Refusal;
@@ -195,6 +195,18 @@ pub enum Answer {
         uid: AccountId,
         device: DeviceId,
     },
+    /// The asker's account does not want the file.
+    Declined {
+        file: FileId,
+    },
+    Deleted {
+        file: FileId,
+    },
+    Files(FilesPage),
+    /// An upload is complete.
+    Finished {
+        file: FileId,
+    },
     Hello {
         server: Arc<str>,
     },
@@ -277,6 +289,18 @@ pub enum Answer {
         topic: Option<Arc<str>>,
         changed: bool,
     },
+    /// There is room for a file: its bytes may come on data connections.
+    UploadBegun {
+        file: FileId,
+        size: u64,
+        expires: Timestamp,
+    },
+    UploadStatus {
+        file: FileId,
+        size: u64,
+        stored: u64,
+        complete: bool,
+    },
     Users(UsersPage),
     Whois(Whois),
 }
@@ -346,6 +370,31 @@ pub struct UserLine {
     pub status: Status,
     pub text: Option<Arc<str>>,
     pub guest: bool,
+}
+
+/// One's own files, and how much space is used and allowed; `None`: no limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesPage {
+    pub files: Vec<FileLine>,
+    /// There are more behind the last one.
+    pub more: bool,
+    /// Bytes of all of them, unfinished ones with their whole size.
+    pub used: u64,
+    pub quota: Option<u64>,
+    pub file_bytes: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLine {
+    pub file: FileId,
+    pub size: u64,
+    pub stored: u64,
+    pub complete: bool,
+    pub created: Timestamp,
+    pub expires: Timestamp,
+    /// How many accounts the file is for, and how many of them do not want it any more.
+    pub readers: u32,
+    pub settled: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -134,8 +134,12 @@ impl Expected {
             Command::Ack { .. }
             | Command::Attach { .. }
             | Command::Claim { .. }
+            | Command::Decline { .. }
+            | Command::Delete { .. }
             | Command::Devices { .. }
             | Command::Enroll { .. }
+            | Command::Files { .. }
+            | Command::Finish { .. }
             | Command::Hello { .. }
             | Command::Help { .. }
             | Command::Join { .. }
@@ -146,7 +150,9 @@ impl Expected {
             | Command::Revoke { .. }
             | Command::Say { .. }
             | Command::Secret { .. }
-            | Command::Send(_) => Answer::Pong,
+            | Command::Send(_)
+            | Command::Upload { .. }
+            | Command::UploadStatus { .. } => Answer::Pong,
         }))
     }
 }

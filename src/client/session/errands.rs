@@ -29,14 +29,14 @@ impl Session {
         let command = match &self.login {
             Login::Guest => Command::Nick { user: user() },
             Login::Password(password) => {
-                Command::Login { user: user(), proof: Proof::Password(password.clone()) }
+                Command::Login { user: user(), proof: Proof::Password(password.clone()), data: false }
             }
             Login::Register { password, invite } => {
                 let (password, invite) = (Some(password.clone()), invite.clone());
                 Command::Register { user: user(), password, invite }
             }
             Login::Token { token, password: _ } => {
-                Command::Login { user: user(), proof: Proof::Token(token.clone()) }
+                Command::Login { user: user(), proof: Proof::Token(token.clone()), data: false }
             }
             Login::Unknown => return,
         };

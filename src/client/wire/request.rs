@@ -54,6 +54,12 @@ struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     new: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readers: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<Position<'a>>,
@@ -89,6 +95,8 @@ struct Request<'a> {
     answer: Option<Bytes<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replace: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    data: bool,
 }
 
 /// Bytes, in base64.
@@ -158,6 +166,14 @@ fn request<'a>(id: i64, command: &'a Command<'_>) -> Request<'a> {
             to.name = Some(name);
             to.replace = *replace;
         }
+        Command::Decline { file }
+        | Command::Delete { file }
+        | Command::Finish { file }
+        | Command::UploadStatus { file } => to.file = Some(file),
+        Command::Files { after, limit } => {
+            to.after = after.as_deref().map(Position::Name);
+            to.limit = *limit;
+        }
         Command::Hello { version } => {
             to.version = Some(*version);
             to.client = Some(concat!("sotto/", env!("CARGO_PKG_VERSION")));
@@ -186,8 +202,9 @@ fn request<'a>(id: i64, command: &'a Command<'_>) -> Request<'a> {
             to.after = after.as_deref().map(Position::Name);
             to.limit = *limit;
         }
-        Command::Login { user, proof } => {
+        Command::Login { user, proof, data } => {
             to.user = Some(user);
+            to.data = *data;
             match proof {
                 Proof::Ask => {}
                 Proof::Password(password) => to.password = Some(password.reveal()),
@@ -248,6 +265,10 @@ fn request<'a>(id: i64, command: &'a Command<'_>) -> Request<'a> {
             to.room = room.as_deref();
             to.topic = topic.as_deref();
         }
+        Command::Upload { size, readers } => {
+            to.size = Some(*size);
+            to.readers = Some(*readers);
+        }
         Command::Who { room, after, limit, paging: _ } => {
             to.room = room.as_deref();
             to.after = after.as_deref().map(Position::Name);
@@ -297,8 +318,12 @@ mod tests {
     fn requests_carry_what_their_command_needs_and_nothing_else() {
         check_request(Command::Ping, r#"{"id":7,"cmd":"ping"}"#);
         check_request(
-            Command::Login { user: "alice".into(), proof: Proof::Token(Secret::new("t")) },
+            Command::Login { user: "alice".into(), proof: Proof::Token(Secret::new("t")), data: false },
             r#"{"id":7,"cmd":"login","user":"alice","token":"t"}"#,
+        );
+        check_request(
+            Command::Upload { size: 44, readers: 2 },
+            r#"{"id":7,"cmd":"upload","size":44,"readers":2}"#,
         );
         check_request(
             Command::Say {
@@ -363,6 +388,7 @@ mod tests {
     fn requests_are_what_the_server_understands() {
         let lobby = || Some("lobby".into());
         let user = || "bob".into();
+        let file = || "00112233445566778899aabbccddeeff".into();
         let secret = || Some(Secret::new("correct horse"));
         let history = |range| Command::History { room: lobby(), range, limit: Some(5), paging: Paging::Page };
         let paging = Paging::Page;
@@ -380,10 +406,14 @@ mod tests {
             Command::Block { user: user() },
             Command::Claim { user: user(), devices: None },
             Command::Claim { user: user(), devices: Some(vec![device(1), device(2)]) },
-            Command::Deop { room: lobby(), user: user() },
             Command::Devices { user: None },
             Command::Devices { user: Some(user()) },
             Command::Enroll { identity: PublicKey([0xfe; 32]), name: "the laptop".into(), replace: true },
+            Command::Decline { file: file() },
+            Command::Delete { file: file() },
+            Command::Deop { room: lobby(), user: user() },
+            Command::Files { after: Some(file()), limit: Some(9) },
+            Command::Finish { file: file() },
             Command::Hello { version: 1 },
             Command::Help { topic: Some("join".into()) },
             history(HistoryRange::After(3)),
@@ -394,8 +424,8 @@ mod tests {
             Command::Kick { room: lobby(), user: user(), why: Some("spam".into()) },
             Command::Leave { room: lobby() },
             Command::List { after: Some("a".into()), limit: Some(9), paging },
-            Command::Login { user: user(), proof: Proof::Password(Secret::new("p")) },
-            Command::Login { user: user(), proof: Proof::Token(Secret::new("t")) },
+            Command::Login { user: user(), proof: Proof::Password(Secret::new("p")), data: false },
+            Command::Login { user: user(), proof: Proof::Token(Secret::new("t")), data: true },
             Command::Msg { user: user(), text: "\"hi\" \\ \t".into() },
             Command::Nick { user: user() },
             Command::Op { room: lobby(), user: user() },
@@ -417,6 +447,8 @@ mod tests {
             Command::Topic { room: lobby(), topic: Some("".into()) },
             Command::Unban { room: lobby(), user: user() },
             Command::Unblock { user: user() },
+            Command::Upload { size: u64::MAX, readers: 3 },
+            Command::UploadStatus { file: file() },
             Command::Who { room: lobby(), after: Some("a".into()), limit: None, paging },
             Command::Whois { user: user() },
         ];

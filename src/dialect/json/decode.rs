@@ -32,7 +32,11 @@ fn command<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Refusal> {
     Ok(match &*fields.needed("cmd")? {
         "ban" => Command::Ban { room: room(fields)?, user: fields.needed("user")? },
         "block" => Command::Block { user: fields.needed("user")? },
+        "decline" => Command::Decline { file: fields.needed("file")? },
+        "delete" => Command::Delete { file: fields.needed("file")? },
         "deop" => Command::Deop { room: room(fields)?, user: fields.needed("user")? },
+        "files" => Command::Files { after: fields.text("after")?, limit: fields.count("limit")? },
+        "finish" => Command::Finish { file: fields.needed("file")? },
         "hello" => Command::Hello { version: fields.version("version")? },
         "help" => Command::Help { topic: fields.text("topic")? },
         "history" => Command::History {
@@ -48,7 +52,9 @@ fn command<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Refusal> {
         }
         "leave" => Command::Leave { room: room(fields)? },
         "list" => Command::List { after: fields.text("after")?, limit: fields.count("limit")?, paging },
-        "login" => Command::Login { user: fields.needed("user")?, proof: proof(fields)? },
+        "login" => {
+            Command::Login { user: fields.needed("user")?, proof: proof(fields)?, data: fields.flag("data")? }
+        }
         "me" => say(fields, true)?,
         "msg" => Command::Msg { user: fields.needed("user")?, text: needed_body(fields)? },
         "nick" => Command::Nick { user: fields.needed("user")? },
@@ -83,6 +89,11 @@ fn command<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Refusal> {
         },
         "unban" => Command::Unban { room: room(fields)?, user: fields.needed("user")? },
         "unblock" => Command::Unblock { user: fields.needed("user")? },
+        "upload" => Command::Upload {
+            size: fields.position("size")?.ok_or_else(|| missing("size"))?,
+            readers: fields.count("readers")?.unwrap_or(1),
+        },
+        "upload-status" => Command::UploadStatus { file: fields.needed("file")? },
         "who" => Command::Who {
             room: room(fields)?,
             after: fields.text("after")?,

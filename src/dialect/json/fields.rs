@@ -234,7 +234,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 }
 
 /// Every field that some request means something by, the frequent ones first.
-const NAMES: [&str; 34] = [
+const NAMES: [&str; 38] = [
     "id",
     "cmd",
     "room",
@@ -269,4 +269,8 @@ const NAMES: [&str; 34] = [
     "replace",
     "run",
     "signed",
+    "data",
+    "file",
+    "readers",
+    "size",
 ];

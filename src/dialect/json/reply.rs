@@ -22,6 +22,12 @@
 //! op, deop               room, user, operator
 //! room                   room, access
 //! block, unblock         user, blocked
+//! upload                 file, size, expires
+//! upload-status          file, size, stored, complete
+//! finish                 file, complete
+//! files                  files: [{file, size, stored, complete, created, expires, readers, settled}], used
+//!                        [, quota][, file_bytes][, more]
+//! decline, delete        file
 //! help                   commands: [{cmd, arguments, text}], as text mode has them
 //! devices                user[, uid][, identity], devices: [{device[, name, since[, seen]]}]
 //! enroll                 uid, device
@@ -41,7 +47,7 @@
 use crate::dialect::help;
 use crate::dialect::json::object::Object;
 use crate::dialect::json::{VERSION, encode};
-use crate::proto::event::{Answer, RoomView, Whois};
+use crate::proto::event::{Answer, FilesPage, RoomView, Whois};
 use crate::proto::id::{DeviceId, RequestId};
 use crate::proto::keys::{Attached, Bundle, Devices};
 use crate::proto::refusal::{Code, Refusal};
@@ -96,6 +102,9 @@ fn result<'a, 'o>(ok: &'a mut Object<'o>, answer: &Answer) -> &'a mut Object<'o>
         }
         Answer::Devices(devices) => own_devices(ok, devices),
         Answer::Enrolled { uid, device } => ok.number("uid", uid.0.into()).number("device", number(device)),
+        Answer::Declined { file } | Answer::Deleted { file } => ok.text("file", &file.to_string()),
+        Answer::Files(page) => files(ok, page),
+        Answer::Finished { file } => ok.text("file", &file.to_string()).flag("complete", true),
         Answer::Hello { server } => ok
             .text("server", concat!("sottod/", env!("CARGO_PKG_VERSION")))
             .number("version", VERSION)
@@ -167,6 +176,14 @@ fn result<'a, 'o>(ok: &'a mut Object<'o>, answer: &Answer) -> &'a mut Object<'o>
         Answer::Topic { room, topic, changed: _ } => {
             ok.text("room", room.shown()).text("topic", topic.as_deref().unwrap_or_default())
         }
+        Answer::UploadBegun { file, size, expires } => {
+            ok.text("file", &file.to_string()).number("size", *size).time("expires", *expires)
+        }
+        Answer::UploadStatus { file, size, stored, complete } => ok
+            .text("file", &file.to_string())
+            .number("size", *size)
+            .number("stored", *stored)
+            .flag("complete", *complete),
         Answer::Users(page) => ok
             .objects("users", &page.users, |object, line| {
                 object
@@ -184,6 +201,24 @@ fn result<'a, 'o>(ok: &'a mut Object<'o>, answer: &Answer) -> &'a mut Object<'o>
         | Answer::Pong
         | Answer::Quit { .. } => ok,
     }
+}
+
+fn files<'a, 'o>(ok: &'a mut Object<'o>, page: &FilesPage) -> &'a mut Object<'o> {
+    ok.objects("files", &page.files, |object, line| {
+        object
+            .text("file", &line.file.to_string())
+            .number("size", line.size)
+            .number("stored", line.stored)
+            .flag("complete", line.complete)
+            .time("created", line.created)
+            .time("expires", line.expires)
+            .number("readers", line.readers.into())
+            .number("settled", line.settled.into());
+    })
+    .number("used", page.used)
+    .number_if_any("quota", page.quota)
+    .number_if_any("file_bytes", page.file_bytes)
+    .flag_if_set("more", page.more)
 }
 
 fn about_user<'a, 'o>(ok: &'a mut Object<'o>, whois: &Whois) -> &'a mut Object<'o> {

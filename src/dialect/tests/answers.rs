@@ -3,7 +3,7 @@
 use super::events::*;
 use super::*;
 use crate::proto::event::*;
-use crate::proto::id::Seq;
+use crate::proto::id::{FileId, Seq};
 use crate::proto::name::RoomName;
 use crate::proto::secret::Secret;
 
@@ -211,6 +211,38 @@ fn answers_about_a_room() {
             &format!(r#"{both},"operator":{flag}}}"#),
         );
     }
+}
+
+#[test]
+fn answers_about_files_are_for_programs() {
+    let file = FileId([0xab; 16]);
+    const ID: &str = r#""file":"abababababababababababababababab""#;
+    let check = |answer, json: &str| check_answer(answer, "", &json.replace("ID", ID));
+    check(Answer::Declined { file }, "{ID}");
+    check(Answer::Deleted { file }, "{ID}");
+    check(Answer::Finished { file }, r#"{ID,"complete":true}"#);
+    check(Answer::UploadBegun { file, size: 44, expires: AT }, r#"{ID,"size":44,"expires":"@"}"#);
+    check(
+        Answer::UploadStatus { file, size: u64::MAX, stored: 7, complete: false },
+        r#"{ID,"size":18446744073709551615,"stored":7,"complete":false}"#,
+    );
+    let page =
+        |files, quota, more| Answer::Files(FilesPage { files, more, used: 44, quota, file_bytes: quota });
+    check(page(vec![], None, false), r#"{"files":[],"used":44}"#);
+    let line = FileLine {
+        file,
+        size: 44,
+        stored: 44,
+        complete: true,
+        created: AT,
+        expires: AT,
+        readers: 3,
+        settled: 1,
+    };
+    check(
+        page(vec![line], Some(99), true),
+        r#"{"files":[{ID,"size":44,"stored":44,"complete":true,"created":"@","expires":"@","readers":3,"settled":1}],"used":44,"quota":99,"file_bytes":99,"more":true}"#,
+    );
 }
 
 #[test]

@@ -58,7 +58,21 @@ fn every_command_is_understood() {
     check(r#""room":"lobby","#, Command::Leave { room: lobby() });
     check("", Command::List { after: None, limit: None, paging });
     check(r#""after":"al","limit":3,"#, Command::List { after: Some("al".into()), limit: Some(3), paging });
-    let login = |proof| Command::Login { user: user(), proof };
+    let file = || Text::from("00ff");
+    check(r#""file":"00ff","#, Command::Decline { file: file() });
+    check(r#""file":"00ff","#, Command::Delete { file: file() });
+    check("", Command::Files { after: None, limit: None });
+    check(r#""after":"00ff","limit":2,"#, Command::Files { after: Some(file()), limit: Some(2) });
+    check(r#""file":"00ff","#, Command::Finish { file: file() });
+    check(r#""size":0,"#, Command::Upload { size: 0, readers: 1 });
+    check(
+        r#""size":18446744073709551615,"readers":1000,"#,
+        Command::Upload { size: u64::MAX, readers: 1000 },
+    );
+    check(r#""file":"00ff","#, Command::UploadStatus { file: file() });
+    let login = |proof| Command::Login { user: user(), proof, data: false };
+    let proof = Proof::Token(Secret::new("tk"));
+    check(r#""user":"bob","token":"tk","data":true,"#, Command::Login { user: user(), proof, data: true });
     check(r#""user":"bob","password":"pw","#, login(Proof::Password(Secret::new("pw"))));
     check(r#""user":"bob","token":"tk","password":null,"#, login(Proof::Token(Secret::new("tk"))));
     check(r#""user":"bob","text":"h\ni","#, Command::Msg { user: user(), text: "hi".into() });
@@ -130,6 +144,17 @@ fn what_is_wrong_is_named() {
             r#"{"id":1,"cmd":"login","user":"a","token":"b","password":"c"}"#,
             "1 !bad-argument: either `password` or `token`, not both",
         ),
+        (
+            r#"{"id":1,"cmd":"login","user":"a","token":"b","data":1}"#,
+            "1 !bad-argument: `data` is true or false",
+        ),
+        (r#"{"id":1,"cmd":"upload"}"#, "1 !missing-argument: `size` is missing"),
+        (r#"{"id":1,"cmd":"upload","size":-1}"#, "1 !bad-argument: `size` is an integer from 0"),
+        (
+            r#"{"id":1,"cmd":"upload","size":1,"readers":0}"#,
+            "1 !bad-argument: `readers` is an integer from 1",
+        ),
+        (r#"{"id":1,"cmd":"finish"}"#, "1 !missing-argument: `file` is missing"),
         (r#"{"id":1,"cmd":"hello"}"#, "1 !missing-argument: `version` is missing"),
         (r#"{"id":1,"cmd":"hello","version":"1"}"#, "1 !bad-argument: `version` is an integer"),
         (r#"{"id":1,"cmd":"status"}"#, "1 !missing-argument: `status` is missing"),

@@ -63,9 +63,9 @@ fn every_command_is_understood() {
     check("/leave", Command::Leave { room: None });
     check("/leave lobby", Command::Leave { room: Some("lobby".into()) });
     check("/list", Command::List { after: None, limit: None, paging });
-    check("/login alice", Command::Login { user: "alice".into(), proof: Proof::Ask });
+    check("/login alice", Command::Login { user: "alice".into(), proof: Proof::Ask, data: false });
     let proof = Proof::Password(Secret::new("p/w"));
-    check("/login alice p/w", Command::Login { user: "alice".into(), proof });
+    check("/login alice p/w", Command::Login { user: "alice".into(), proof, data: false });
     check("/msg bob hi  there", Command::Msg { user: "bob".into(), text: "hi  there".into() });
     check("/msg bob \u{9b}31mhi", Command::Msg { user: "bob".into(), text: "hi".into() });
     check("/nick Al", Command::Nick { user: "Al".into() });

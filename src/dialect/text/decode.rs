@@ -55,6 +55,7 @@ fn arguments<'a>(words: &mut Words<'a>) -> Result<Command<'a>, Refusal> {
         "login" => Command::Login {
             user: words.needed()?,
             proof: words.secret().map_or(Proof::Ask, Proof::Password),
+            data: false,
         },
         "me" => Command::Say { room, text: words.needed_text()?, me: true, key: None },
         "msg" => Command::Msg { user: words.needed()?, text: words.needed_text()? },

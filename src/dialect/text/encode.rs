@@ -196,6 +196,13 @@ impl Lines<'_> {
                 self.notice(format_args!("{user} is {change} an operator of {room}"));
             }
             Answer::PasswordChanged => self.notice(format_args!("your password is changed")),
+            // Text mode has no commands about files.
+            Answer::Declined { .. }
+            | Answer::Deleted { .. }
+            | Answer::Files(_)
+            | Answer::Finished { .. }
+            | Answer::UploadBegun { .. }
+            | Answer::UploadStatus { .. } => {}
             Answer::Pong | Answer::Said { .. } => {}
             Answer::Quit { text } => {
                 self.notice(format_args!("goodbye{}", After(": ", text.as_deref().unwrap_or_default())));
