@@ -315,7 +315,7 @@ const WORLD: [&str; 17] = [
 /// Crates that only some parts of the program may know.
 const HOMES: [(&str, &[&str]); 9] = [
     ("mio::", &["server/", "client/link"]),
-    ("rusqlite::", &["store/"]),
+    ("rusqlite::", &["store/", "client/vault"]),
     ("bcrypt::", &["work/"]),
     ("rcgen::", &["server/"]),
     ("thread::Builder", &["work/", "server/", "client/link", "tui/"]),

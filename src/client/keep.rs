@@ -17,20 +17,37 @@ pub fn read(path: &Path) -> io::Result<String> {
     }
 }
 
+/// Reads a file as it is; one that does not exist is an error.
+pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Replaces a file in one step, so that neither a crash nor a full disk leaves half of one. Makes the
 /// directory if it is missing, closed to others.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    create_directory(directory)?;
+    create_directory(parent(path))?;
+    // Two processes may do this at once.
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
-    let fresh = directory.join(name);
-    let written = write_private(&fresh, text).and_then(|()| fs::rename(&fresh, path));
+    replace_through(path, &path.with_file_name(name), text.as_bytes())
+}
+
+/// Replaces a file in one step, through a file of this name beside it.
+pub fn replace_through(path: &Path, fresh: &Path, bytes: &[u8]) -> io::Result<()> {
+    let written = write_private(fresh, bytes).and_then(|()| fs::rename(fresh, path));
     if written.is_err() {
         // What it was is the error to tell; a left-over file is replaced by the next attempt.
-        let _ = fs::remove_file(&fresh);
+        let _ = fs::remove_file(fresh);
     }
-    written
+    written.and_then(|()| sync_directory(parent(path)))
+}
+
+/// Makes names in a directory last: a file that was renamed has its new name after a power cut, too.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    // Windows opens no directory as a file; its journal keeps names in order.
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 /// Makes a directory that only its owner may enter; one that exists stays as it is.
@@ -42,14 +59,23 @@ pub fn create_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+/// Options with which a new file can be read by its owner only.
+pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = private(options.write(true).create(true).truncate(true)).open(path)?;
+    file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// A name alone is one in the present directory.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// More than any of these files ever has.

@@ -8,6 +8,7 @@
 //! - [`trust`] tells whether the server is the one it should be.
 //! - [`private`] keeps private messages encrypted end to end: identity, sessions, trust.
 //! - [`transfer`] sends and receives encrypted files.
+//! - [`vault`] keeps what it wants kept, sealed, on the disk.
 //! - [`keep`] reads and replaces small private files.
 //!
 //! A user interface works like this, whatever it looks like:
@@ -42,4 +43,5 @@ pub mod session;
 pub mod settings;
 pub mod transfer;
 pub mod trust;
+pub mod vault;
 pub mod wire;

@@ -1,0 +1,53 @@
+//! One process for a vault. The lock belongs to the open file and ends with the process, however that
+//! ends; a lock file that lies around means nothing.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use crate::client::keep;
+use crate::client::vault::error::VaultError;
+
+/// Held open for its lock.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a vault that is there.
+    pub fn take(directory: &Path) -> Result<Lock, VaultError> {
+        let path = directory.join(LOCK_FILE);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = keep::private(&mut options).open(&path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return VaultError::Missing { path: directory.to_path_buf() };
+            }
+            VaultError::Failed { path: path.clone(), error }
+        })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let path = directory.to_path_buf();
+                return Err(VaultError::InUse { path, process: process_in(&mut file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(VaultError::Failed { path, error }),
+        }
+        let number = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        number.map_err(VaultError::failed(&path))?;
+        Ok(Lock { _file: file })
+    }
+}
+
+fn process_in(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    // Where the lock keeps others from reading (Windows), the number stays unknown.
+    file.take(PROCESS_BYTES_MAX).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+const LOCK_FILE: &str = "lock";
+/// A number and the end of its line.
+const PROCESS_BYTES_MAX: u64 = 16;
