@@ -5,9 +5,10 @@ use crate::hub::job::{Page, PageRange, StoreJob};
 use crate::hub::session::{Stream, Streaming, Waiting};
 use crate::hub::{Ask, Hub, room_is_gone};
 use crate::proto::command::{HistoryRange, Paging};
-use crate::proto::event::{Answer, Entry, Found, HistoryPage, Part};
+use crate::proto::event::{Answer, Entry};
 use crate::proto::id::{RoomId, Seq, UserId};
 use crate::proto::limits::{HISTORY_PAGE_DEFAULT, HISTORY_PAGE_MAX, HISTORY_STREAM_MAX};
+use crate::proto::pages::{Found, HistoryPage, Part};
 use crate::proto::refusal::{Code, Refusal};
 
 /// Which part of a log, and how it is to come.

@@ -12,10 +12,11 @@ use crate::hub::job::{Change, NewRoom, Page, StoreJob};
 use crate::hub::room::Room;
 use crate::hub::session::{Stream, Streaming, Waiting};
 use crate::hub::{Ask, Hub};
-use crate::proto::event::{Access, Answer, Event, Part, RoomView};
+use crate::proto::event::{Access, Answer, Event, RoomView};
 use crate::proto::id::{AccountId, ConnId, RequestId, RoomId, Seq, UserId};
 use crate::proto::limits::{ROOMS_MAX, ROOMS_PER_CREATOR_MAX, ROOMS_PER_USER_MAX};
 use crate::proto::name::RoomName;
+use crate::proto::pages::Part;
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::secret::Secret;
 

@@ -7,13 +7,11 @@ use crate::hub::moderation::no_such_user;
 use crate::hub::session::{Stream, Streaming};
 use crate::hub::{Ask, Hub};
 use crate::proto::command::Paging;
-use crate::proto::event::{
-    Answer, MemberLine, MembersPage, Part, RoomLine, RoomsPage, Status, UserLine, UsersPage, Whois,
-    WhoisOnline,
-};
+use crate::proto::event::{Answer, Status, Whois, WhoisOnline};
 use crate::proto::id::{RoomId, UserId};
 use crate::proto::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX, STATUS_BYTES_MAX};
 use crate::proto::name::{RoomName, UserName};
+use crate::proto::pages::{MemberLine, MembersPage, Part, RoomLine, RoomsPage, UserLine, UsersPage};
 use crate::proto::refusal::{Code, Refusal};
 
 /// Which part of a list, and how it is to come.

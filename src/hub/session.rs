@@ -19,10 +19,10 @@ use crate::hub::bucket::Bucket;
 use crate::hub::passwd::PasswdStage;
 use crate::hub::prompt::Prompting;
 use crate::hub::register::RegisterStage;
-use crate::proto::event::Part;
 use crate::proto::id::{ConnId, RequestId, RoomId, Seq, UserId};
 use crate::proto::limits::{Limits, PerAddress};
 use crate::proto::name::UserName;
+use crate::proto::pages::Part;
 use crate::proto::secret::Secret;
 use crate::proto::time::Instant;
 

@@ -4,9 +4,10 @@ use crate::hub::effect::Effect;
 use crate::hub::job::{Page, PageRange, StoreJob};
 use crate::hub::session::{Activity, Stream, Streaming, Waiting};
 use crate::hub::{Ask, Hub, room_is_gone};
-use crate::proto::event::{Answer, HistoryPage, MembersPage, Part, RoomsPage, UsersPage};
+use crate::proto::event::Answer;
 use crate::proto::id::{ConnId, Origin, RequestId, UserId};
 use crate::proto::limits::STREAM_PIECE_LINES;
+use crate::proto::pages::{HistoryPage, MembersPage, Part, RoomsPage, UsersPage};
 use crate::proto::time::Now;
 
 impl Streaming {

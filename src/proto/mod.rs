@@ -9,6 +9,7 @@ pub mod id;
 pub mod keys;
 pub mod limits;
 pub mod name;
+pub mod pages;
 pub mod refusal;
 pub mod secret;
 pub mod text;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use crate::client::wire::{self, Clean, Notice, Odd};
-use crate::proto::event::{
-    Access, Answer, Entry, Event, Found, HistoryPage, MemberLine, MembersPage, Part, RoomLine, RoomsPage,
-    Status, UserLine, UsersPage, Whois, WhoisOnline,
-};
+use crate::proto::event::{Access, Answer, Entry, Event, Status, Whois, WhoisOnline};
 use crate::proto::id::Seq;
 use crate::proto::name::{RoomName, UserName};
+use crate::proto::pages::{
+    Found, HistoryPage, MemberLine, MembersPage, Part, RoomLine, RoomsPage, UserLine, UsersPage,
+};
 
 pub fn room(name: &str) -> Result<RoomName, Odd> {
     RoomName::parse(name).map_err(|_| Odd)

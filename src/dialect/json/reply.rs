@@ -47,9 +47,10 @@
 use crate::dialect::help;
 use crate::dialect::json::object::Object;
 use crate::dialect::json::{VERSION, encode};
-use crate::proto::event::{Answer, FilesPage, RoomView, Whois};
+use crate::proto::event::{Answer, RoomView, Whois};
 use crate::proto::id::{DeviceId, RequestId};
 use crate::proto::keys::{Attached, Bundle, Devices};
+use crate::proto::pages::FilesPage;
 use crate::proto::refusal::{Code, Refusal};
 
 /// Fills the object of a reply.

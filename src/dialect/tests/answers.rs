@@ -5,6 +5,7 @@ use super::*;
 use crate::proto::event::*;
 use crate::proto::id::{FileId, Seq};
 use crate::proto::name::RoomName;
+use crate::proto::pages::*;
 use crate::proto::secret::Secret;
 
 #[test]

@@ -6,6 +6,7 @@ use super::*;
 use crate::proto::event::*;
 use crate::proto::id::Seq;
 use crate::proto::name::{RoomName, UserName};
+use crate::proto::pages::*;
 use crate::proto::text::is_unsafe;
 use crate::proto::time::Timestamp;
 

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::dialect::text::encode::{After, Lines, clean};
-use crate::proto::event::{Access, Found, HistoryPage, MembersPage, Part, RoomsPage, UsersPage, Whois};
+use crate::proto::event::{Access, Whois};
+use crate::proto::pages::{Found, HistoryPage, MembersPage, Part, RoomsPage, UsersPage};
 
 pub fn history(lines: &mut Lines<'_>, page: &HistoryPage) {
     if page.part.first {
