@@ -96,6 +96,7 @@ impl World {
             history: kind & 8 == 0,
             keep_messages: None,
             keep: None,
+            presence_at_once: if kind & 32 != 0 { 1 } else { 100 },
             store_jobs_max: 66,
             password_jobs_max: 2,
         };

@@ -22,7 +22,7 @@ use log::LevelFilter;
 
 use crate::config::error::ConfigError;
 use crate::hub::settings::{Registration, Settings};
-use crate::proto::limits::Limits;
+use crate::proto::limits::{Limits, PRESENCE_AT_ONCE_MAX};
 
 /// Everything an operator can choose, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,6 +200,7 @@ impl Config {
             history: self.history.enabled,
             keep_messages: self.history.keep_messages,
             keep: self.history.keep_days.map(days),
+            presence_at_once: PRESENCE_AT_ONCE_MAX,
             store_jobs_max: self.workers.store_jobs,
             password_jobs_max: self.workers.password_jobs,
         }

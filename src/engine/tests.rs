@@ -65,6 +65,7 @@ impl Pair {
             history: false,
             keep_messages: None,
             keep: None,
+            presence_at_once: 100,
             store_jobs_max: 100,
             password_jobs_max: 4,
         };

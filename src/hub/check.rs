@@ -41,6 +41,7 @@ impl Hub {
             }
         }
         self.check_rooms();
+        self.crowds.check();
         self.check_places();
     }
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::hub::crowd::Step;
 use crate::hub::effect::{CloseReason, Effect};
 use crate::hub::job::{Change, StoreJob};
 use crate::hub::room::Room;
@@ -28,7 +29,7 @@ impl Hub {
         let name = self.room(id).name.clone();
         let event = Event::Left { room: name.clone(), user: self.user(me).name.clone() };
         let seated = self.remove_member(id, me, true, out);
-        self.announce(id, me, event, out);
+        self.announce_step(id, me, Step::Went, event, out);
         for session in seated.into_iter().filter(|&session| session != ask.conn) {
             out.push(Effect::Tell(session, Event::Exited { room: name.clone() }));
         }
@@ -92,7 +93,7 @@ impl Hub {
                 text: text.clone(),
             };
             self.remove_member(id, me, false, out);
-            self.announce(id, me, event, out);
+            self.announce_step(id, me, Step::Went, event, out);
             self.drop_if_deserted(id, out);
         }
         self.forget_blocks(me);

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::hub::address::Act;
+use crate::hub::crowd::Step;
 use crate::hub::effect::Effect;
 use crate::hub::job::{Change, NewRoom, Page, StoreJob};
 use crate::hub::room::Room;
@@ -230,7 +231,7 @@ impl Hub {
             }
             let name = user.name.clone();
             let event = Event::Joined { room: room.name.clone(), user: name };
-            self.announce(id, me, event, out);
+            self.announce_step(id, me, Step::Came, event, out);
         }
         self.take_seat(conn, id);
         for session in self.user(me).sessions.clone() {
@@ -243,9 +244,13 @@ impl Hub {
     }
 
     /// The room as this user sees it on coming in.
-    pub(super) fn view(&self, conn: ConnId, id: RoomId, me: UserId, page: Page) -> RoomView {
+    pub(super) fn view(&mut self, conn: ConnId, id: RoomId, me: UserId, page: Page) -> RoomView {
+        let wants_members = self.session(conn).wants_members;
+        if wants_members {
+            self.crowds.shown(id, &self.users.get(me).name);
+        }
         let room = self.room(id);
-        let shown = if self.session(conn).wants_members { usize::MAX } else { 0 };
+        let shown = if wants_members { usize::MAX } else { 0 };
         let members = room
             .members
             .values()

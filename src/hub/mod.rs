@@ -12,14 +12,15 @@
 //!
 //! One file a feature: `dispatch` hands commands out, `naming`, `login` and `register` name people,
 //! `membership` lets them in and out of rooms, `talk` carries room messages, `letters` private ones,
-//! `moderation` runs rooms, `presence` shows who is there, `history` reads logs, `pace` slows the hasty,
-//! `guessing` those who guess passwords.
+//! `moderation` runs rooms, `presence` shows who is there, `crowd` tells large rooms who came, `history`
+//! reads logs, `pace` slows the hasty, `guessing` those who guess passwords.
 
 pub mod address;
 mod blocks;
 pub mod bucket;
 mod changes;
 mod check;
+mod crowd;
 pub mod directory;
 mod dispatch;
 pub mod effect;
@@ -52,6 +53,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::address::{AddressBook, AddressKey};
+use crate::hub::crowd::Crowds;
 use crate::hub::directory::Directory;
 use crate::hub::effect::{CloseReason, Effect, Except, LogLine};
 use crate::hub::guessing::Guesses;
@@ -100,6 +102,8 @@ pub struct Hub {
     directory: Directory,
     addresses: AddressBook,
     guesses: Guesses,
+    /// Who came and went in large rooms and is not told yet.
+    crowds: Crowds,
     /// Who blocks the holder of a name: only users that are connected, so that sending costs nothing
     /// where nobody blocks.
     blockers: BTreeMap<Arc<str>, Vec<UserId>>,
@@ -137,6 +141,7 @@ impl Hub {
             directory: Directory::new(kept.accounts),
             addresses: AddressBook::default(),
             guesses: Guesses::default(),
+            crowds: Crowds::default(),
             blockers: BTreeMap::new(),
             hashing: BTreeMap::new(),
             backlog: VecDeque::new(),
@@ -262,12 +267,13 @@ impl Hub {
     /// When [`Hub::tick`] wants to be called.
     pub fn next_deadline(&self) -> Instant {
         let slowed = self.slowed.peek().map_or(Instant(u64::MAX), |std::cmp::Reverse((at, _))| *at);
-        slowed.min(self.next_sweep).min(self.next_maintenance)
+        slowed.min(self.next_sweep).min(self.next_maintenance).min(self.crowds.next_deadline())
     }
 
     /// Time passed.
     pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.resume_slowed(now, out);
+        self.tell_crowds(now.mono, out);
         if self.next_sweep <= now.mono {
             self.next_sweep = now.mono + SWEEP_EVERY;
             self.addresses.sweep(now.mono);
@@ -320,6 +326,11 @@ impl Hub {
     /// Nothing waits for the store any more.
     pub fn is_stored(&self) -> bool {
         self.backlog.is_empty() && self.store_credit == self.settings.store_jobs_max
+    }
+
+    /// Every room was told who came and who went.
+    pub fn is_told(&self) -> bool {
+        self.crowds.is_empty()
     }
 
     /// No work is under way in any lane.

@@ -196,6 +196,7 @@ impl Hub {
         let (room, user) = (self.room(id).name.clone(), self.user(member).name.clone());
         self.log(log::Level::Info, format!("{user} was kicked from {room} by {by}"), out);
         let seated = self.remove_member(id, member, true, out);
+        self.crowds.told(id, &user);
         let event = Event::Kicked { room, user, by, why };
         for session in seated.into_iter().filter(|&session| session != ask.conn) {
             out.push(Effect::Tell(session, event.clone()));

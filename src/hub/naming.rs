@@ -106,6 +106,8 @@ impl Hub {
             room.members.remove(old.key());
             room.members.insert(name.key().clone(), me);
             let event = Event::Renamed { room: room.name.clone(), from: old.clone(), to: name.clone() };
+            self.crowds.told(id, &old);
+            self.crowds.told(id, &name);
             self.announce(id, me, event, out);
         }
     }

@@ -108,6 +108,7 @@ impl Hub {
         };
         match pages.paging {
             Paging::Page => {
+                self.crowds.shown(id, &self.users.get(me).name);
                 let (members, more) = self.members_page(id, me, &after, limit);
                 let room = self.room(id).name.clone();
                 let page = MembersPage { room, members, part: Part::WHOLE, more: more.is_some() };

@@ -23,6 +23,8 @@ pub struct Settings {
     pub history: bool,
     pub keep_messages: Option<u64>,
     pub keep: Option<Duration>,
+    /// Connections that hear a room up to which it is told at once who comes and goes.
+    pub presence_at_once: usize,
     /// Jobs that may wait in each lane.
     pub store_jobs_max: u32,
     pub password_jobs_max: u32,

@@ -65,6 +65,12 @@ pub enum Event {
     Paired {
         answer: Sealed,
     },
+    /// Who came into a large room and who left it or the server lately; everybody once at most.
+    Presence {
+        room: RoomName,
+        joined: Vec<UserName>,
+        left: Vec<UserName>,
+    },
     /// The next line is taken whole, as the answer to this question.
     Prompt(Prompt),
     Message {

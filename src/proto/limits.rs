@@ -49,6 +49,16 @@ pub const ROOMS_PER_CREATOR_MAX: usize = 200;
 pub const ROOMS_MAX: usize = 100_000;
 /// Bytes of a file in one frame at most, and in one step of reading or writing it.
 pub const PIECE_BYTES: usize = 256 * 1024;
+/// Connections that hear a room up to which everybody who comes or goes is told of at once: so many
+/// writes cost half a millisecond. In a larger room, what happens in a while is told together.
+pub const PRESENCE_AT_ONCE_MAX: usize = 100;
+/// How long that while is: a millisecond for each connection that hears the room, so that no room
+/// costs more than a thousand such writes a second; never shorter or longer than this.
+pub const PRESENCE_WINDOW_MIN: Duration = Duration::from_secs(1);
+pub const PRESENCE_WINDOW_MAX: Duration = Duration::from_secs(10);
+/// Names that are told together; with so many it is done before the while is over. They fill a quarter
+/// of a send queue at its soft limit.
+pub const PRESENCE_NAMES_MAX: usize = 500;
 
 /// Devices of one account that take part in end-to-end encryption: each costs every sender an envelope.
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 8;
@@ -162,6 +172,7 @@ const _: () = assert!(PASSWORD_BYTES_MIN < PASSWORD_BYTES_MAX);
 const _: () = assert!(HISTORY_PAGE_DEFAULT <= HISTORY_PAGE_MAX && HISTORY_PAGE_MAX <= HISTORY_STREAM_MAX);
 const _: () = assert!(LIST_PAGE_DEFAULT <= LIST_PAGE_MAX);
 const _: () = assert!(ENVELOPE_BYTES_MIN < ENVELOPE_BYTES_MAX && ENVELOPE_BYTES_MAX <= PAGE_BYTES_MAX);
+const _: () = assert!(PRESENCE_WINDOW_MIN.as_millis() < PRESENCE_WINDOW_MAX.as_millis());
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ mod accounts;
 mod backpressure;
 mod bad_input;
 mod config;
+mod crowd;
 mod durability;
 #[cfg(unix)]
 mod files;

@@ -92,9 +92,9 @@ impl Link {
                     }
                 }
             }
-            Ask::Who { room } => {
+            Ask::Who { room, settled } => {
                 let shown: BTreeSet<String> = names(&ok["members"], |member| text(member, "user"));
-                if let Some(seat) = self.seats.get(&room).filter(|_| !self.hiding) {
+                if let Some(seat) = self.seats.get(&room).filter(|_| settled && !self.hiding) {
                     assert!(shown == seat.members, "#{room} has {shown:?}, and was told {:?}", seat.members);
                 }
             }
@@ -135,7 +135,8 @@ impl Link {
             return self.enters(notice, facts, model);
         }
         let room = text(notice, "room");
-        let (me, hiding) = (self.me().to_string(), self.hiding);
+        let me = self.me().to_string();
+        let known = self.hiding || self.gathers;
         if kind == "exited" || kind == "kick" && text(notice, "user") == me {
             let seat = self.seats.remove(room);
             assert!(seat.is_some(), "{me} left #{room}, and was not in it");
@@ -147,16 +148,26 @@ impl Link {
         match kind {
             "join" => {
                 let new = seat.members.insert(text(notice, "user").to_string());
-                assert!(new || hiding, "who joins #{room} was in it: {notice}");
+                assert!(new || known, "who joins #{room} was in it: {notice}");
             }
             "leave" | "quit" | "kick" => {
                 let was = seat.members.remove(text(notice, "user"));
-                assert!(was || hiding, "who leaves #{room} was not in it: {notice}");
+                assert!(was || known, "who leaves #{room} was not in it: {notice}");
             }
             "rename" => {
                 let was = seat.members.remove(text(notice, "from"));
-                assert!(was || hiding, "who is renamed in #{room} was not in it: {notice}");
+                assert!(was || known, "who is renamed in #{room} was not in it: {notice}");
                 seat.members.insert(text(notice, "to").to_string());
+            }
+            "presence" => {
+                let joined = names(&notice["joined"], |user| user.as_str().expect("a name"));
+                let left = names(&notice["left"], |user| user.as_str().expect("a name"));
+                assert!(self.gathers && joined.len() + left.len() > 1, "told together: {notice}");
+                assert!(joined.is_disjoint(&left), "who is in #{room} now? {notice}");
+                // Who hides is gone for the others, also while being there.
+                assert!(self.hiding || !left.contains(&me), "{me} did not leave #{room}: {notice}");
+                seat.members.retain(|member| *member == me || !left.contains(member));
+                seat.members.extend(joined);
             }
             "topic" | "op" | "deop" | "room" => {}
             _ => panic!("a notice that is not documented: {notice}"),
@@ -185,9 +196,10 @@ impl Link {
         let id = newest
             .and_then(|newest| number(text(newest, "text")))
             .map(|number| place(model, number, None, newest.expect("found")["seq"].as_u64()).0);
+        let known = self.hiding || self.gathers;
         match self.seats.get_mut(room) {
             Some(seat) => {
-                assert!(self.hiding || seat.members == members, "#{room}: {:?}, {members:?}", seat.members);
+                assert!(known || seat.members == members, "#{room}: {:?}, {members:?}", seat.members);
                 seat.room = seat.room.or(id);
                 if seat.last.is_some_and(|last| last != seq) {
                     seat.advance(seq, |entry| facts.may_miss(&me, &entry.from), model);

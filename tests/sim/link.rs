@@ -6,6 +6,7 @@ use sottovoce::proto::id::RoomId;
 
 use crate::facts::{Facts, place};
 use crate::model::{Model, number};
+use crate::plan::Plan;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -37,6 +38,8 @@ pub struct Link {
     /// The newest private message of each sending connection.
     private_order: BTreeMap<usize, u64>,
     pub hiding: bool,
+    /// What is told of who is in may come later, and tell what is known already.
+    pub gathers: bool,
 }
 
 /// Requests of a JSON client that have no reply yet.
@@ -50,18 +53,40 @@ pub struct Asked {
 
 #[derive(Clone, Debug)]
 pub enum Ask {
-    Ban { room: String },
-    Block { user: String, blocked: bool },
-    History { room: String },
-    Join { room: String },
-    Kick { room: String },
+    Ban {
+        room: String,
+    },
+    Block {
+        user: String,
+        blocked: bool,
+    },
+    History {
+        room: String,
+    },
+    Join {
+        room: String,
+    },
+    Kick {
+        room: String,
+    },
     Leave,
-    Msg { number: u64 },
-    Name { register: bool },
+    Msg {
+        number: u64,
+    },
+    Name {
+        register: bool,
+    },
     Other,
-    Say { number: u64, room: String },
+    Say {
+        number: u64,
+        room: String,
+    },
     Search,
-    Who { room: String },
+    /// `settled`: everybody was told everything, so that the answer is what they know.
+    Who {
+        room: String,
+        settled: bool,
+    },
 }
 
 /// What the client did that may end the connection, and what it was told.
@@ -104,7 +129,7 @@ impl Ask {
 }
 
 impl Link {
-    pub fn new(index: usize, server_name: String, dialect: Dialect, pipe: usize, hiding: bool) -> Link {
+    pub fn new(index: usize, server_name: String, dialect: Dialect, pipe: usize, plan: &Plan) -> Link {
         Link {
             index,
             server_name,
@@ -120,7 +145,8 @@ impl Link {
             block: None,
             copied: None,
             private_order: BTreeMap::new(),
-            hiding,
+            hiding: plan.hiding,
+            gathers: plan.gathers(),
         }
     }
 

@@ -163,7 +163,8 @@ impl Person {
             }
             72..75 => {
                 let line = format!("/who {room}");
-                ask(world, link, Ask::Who { room: room.clone() }, "who", json!({"room": room}), &line);
+                let who = Ask::Who { room: room.clone(), settled: !world.plan.gathers() };
+                ask(world, link, who, "who", json!({"room": room}), &line);
             }
             75..77 => ask(world, link, other, "list", json!({}), "/list"),
             77..79 => ask(world, link, other, "rooms", json!({}), "/rooms"),

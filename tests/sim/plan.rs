@@ -33,6 +33,8 @@ pub struct Plan {
     pub full_disk: bool,
     /// Bytes that a client's socket holds.
     pub socket_bytes: usize,
+    /// Connections that hear a room up to which it is told at once who comes and goes.
+    pub presence_at_once: usize,
 }
 
 impl Plan {
@@ -57,12 +59,18 @@ impl Plan {
             store_fail_per_mille: if real_store { 0 } else { *random.pick(&[0, 0, 30, 200]) },
             full_disk: !real_store && random.per_mille(300),
             socket_bytes: *random.pick(&[300, 2_000, 20_000]),
+            presence_at_once: *random.pick(&[0, 2, 4, 100]),
         }
     }
 
     /// The store fails at times.
     pub fn fails(&self) -> bool {
         self.full_disk || self.store_fail_per_mille > 0
+    }
+
+    /// Rooms may be told later who came and who went.
+    pub fn gathers(&self) -> bool {
+        self.presence_at_once < 100
     }
 
     pub fn settings(&self) -> Settings {
@@ -89,6 +97,7 @@ impl Plan {
             history: true,
             keep_messages: None,
             keep: None,
+            presence_at_once: self.presence_at_once,
             store_jobs_max: self.store_jobs_max,
             password_jobs_max: 4,
         }

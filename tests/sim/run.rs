@@ -90,7 +90,7 @@ fn everybody_looks_around(world: &mut World, people: &mut [Person]) {
         let Some(link) = &mut person.link else { continue };
         if link.dialect == Dialect::Json && link.name.is_some() {
             for room in link.seats.keys().cloned().collect::<Vec<_>>() {
-                let who = Ask::Who { room: room.clone() };
+                let who = Ask::Who { room: room.clone(), settled: true };
                 ask(world, link, who, "who", json!({"room": room.clone()}), "");
                 let history = Ask::History { room: room.clone() };
                 ask(world, link, history, "history", json!({"room": room, "limit": 100}), "");

@@ -64,7 +64,7 @@ impl World {
         let pipe = self.net.open(slot, self.plan.socket_bytes);
         let server_name = format!("c{}", self.engine.counters().opened);
         self.links += 1;
-        Link::new(self.links, server_name, dialect, pipe, self.plan.hiding)
+        Link::new(self.links, server_name, dialect, pipe, &self.plan)
     }
 
     /// The text of a message: its number, and something to search for.
@@ -170,6 +170,7 @@ impl World {
             && self.net.is_quiet()
             && !self.engine.has_work()
             && self.engine.is_settled()
+            && self.engine.hub().is_told()
     }
 
     /// The process dies at once, and another one starts on what was committed.

@@ -11,6 +11,7 @@
 //!     quit              room, user[, text]
 //!     kick              room, user, by[, text]
 //!     topic             room, by, topic (empty: cleared)
+//!     presence          room, joined, left (lists of names)
 //!     rename            room, from, to
 //!     invite            room, by
 //!     op, deop          room, user, by
@@ -102,6 +103,11 @@ fn notice(object: &mut Object<'_>, event: &Event) {
         }
         Event::TopicChanged { room, by, topic } => {
             about(object, "topic", room).text("by", by).text("topic", topic)
+        }
+        Event::Presence { room, joined, left } => {
+            let object = about(object, "presence", room);
+            object.texts("joined", joined.iter().map(|user| &**user.shown()));
+            object.texts("left", left.iter().map(|user| &**user.shown()))
         }
         Event::Renamed { room, from, to } => {
             about(object, "rename", room).text("from", from.shown()).text("to", to.shown())

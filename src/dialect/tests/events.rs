@@ -116,6 +116,30 @@ fn notices_about_rooms() {
         "alice has quit #Lobby",
         r#""quit","room":"Lobby","user":"alice""#,
     );
+    let presence = |joined: &[&str], left: &[&str]| {
+        let users = |names: &[&str]| names.iter().map(|name| user(name)).collect();
+        Event::Presence { room: room(), joined: users(joined), left: users(left) }
+    };
+    notice(
+        presence(&["alice", "bob"], &[]),
+        "alice and bob have joined #Lobby",
+        r#""presence","room":"Lobby","joined":["alice","bob"],"left":[]"#,
+    );
+    notice(
+        presence(&[], &["alice", "bob", "carol"]),
+        "alice, bob and carol have left #Lobby",
+        r#""presence","room":"Lobby","joined":[],"left":["alice","bob","carol"]"#,
+    );
+    notice(
+        presence(&["alice", "bob", "carol", "dave"], &["eve"]),
+        "4 have joined #Lobby, among them alice, bob and carol; eve has left",
+        r#""presence","room":"Lobby","joined":["alice","bob","carol","dave"],"left":["eve"]"#,
+    );
+    notice(
+        presence(&["eve"], &["alice", "bob", "carol", "dave"]),
+        "eve has joined #Lobby; 4 have left, among them alice, bob and carol",
+        r#""presence","room":"Lobby","joined":["eve"],"left":["alice","bob","carol","dave"]"#,
+    );
     notice(
         Event::Kicked { room: room(), user: bob(), by: by.clone(), why: some("loud") },
         "bob was kicked from #Lobby by alice (loud)",

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use crate::dialect::help;
 use crate::dialect::text::pages;
+use crate::dialect::text::presence::presence;
 use crate::proto::event::{Answer, Entry, Event, Named, Prompt, RoomView, Status};
 use crate::proto::name::RoomName;
 use crate::proto::refusal::{Code, Refusal};
@@ -126,6 +127,7 @@ impl Lines<'_> {
             Event::TopicChanged { room, by, topic } => {
                 self.notice(format_args!("topic of {room} set by {}: {}", clean(by), clean(topic)));
             }
+            Event::Presence { room, joined, left } => presence(self, room, joined, left),
             Event::Renamed { room, from, to } => self.notice(format_args!("{from} is now {to} in {room}")),
             Event::Invited { room, by } => {
                 self.notice(format_args!("{by} invites you to {room}: /join {room}"));

@@ -14,3 +14,4 @@
 pub mod decode;
 pub mod encode;
 mod pages;
+mod presence;
