@@ -8,7 +8,7 @@ use crate::client::wire::{self, Notice, Odd};
 use crate::dialect::{self, Dialect};
 use crate::proto::event::Event as News;
 use crate::proto::id::Seq;
-use crate::proto::name::RoomName;
+use crate::proto::name::{RoomName, UserName};
 use crate::proto::time::Now;
 
 impl Session {
@@ -96,6 +96,10 @@ impl Session {
             News::Renamed { room, from, .. } => (room, Kind::Rename, &**from.shown()),
             News::OperatorChanged { room, user, .. } => (room, Kind::Operator, &**user.shown()),
             News::AccessChanged { room, by, .. } => (room, Kind::Access, &**by),
+            News::Presence { room, joined, left } => {
+                self.handle_presence(now, room, joined, left);
+                return Ok(());
+            }
             News::Exited { room } => (room, Kind::Leave, self.name.as_deref().unwrap_or_default()),
             News::Invited { by, .. } => {
                 let line = notice(now, Kind::Invite, by.shown(), &sentences(news).concat());
@@ -117,6 +121,36 @@ impl Session {
         self.show(Place::Room(name.clone()), line);
         self.keep_up(&name, news, own);
         Ok(())
+    }
+
+    /// A few who came and went are shown one by one, as in a small room; more would fill the screen.
+    fn handle_presence(&mut self, now: Now, room: &RoomName, joined: &[UserName], left: &[UserName]) {
+        let others = |users: &[UserName]| -> Vec<UserName> {
+            users.iter().filter(|user| !self.is_own(user.shown())).cloned().collect()
+        };
+        // This user knows about itself, and has other news about it.
+        let (joined, left) = (others(joined), others(left));
+        let Some(found) = self.rooms.get_mut(room).filter(|room| room.stage != Stage::Out) else { return };
+        found.members.retain(|member| !left.contains(member));
+        found.members.extend(joined.iter().cloned());
+        let name = found.name.clone();
+        let (room, came, went) = (&name, Kind::Join, Kind::Leave);
+        let lines: Vec<Line> = if joined.len() + left.len() > PRESENCE_LINES_MAX {
+            let sentence = sentences(&News::Presence { room: room.clone(), joined, left }).concat();
+            vec![notice(now, Kind::Notice, "", &sentence)]
+        } else {
+            let line =
+                |kind, user: &UserName, news| notice(now, kind, user.shown(), &sentences(&news).concat());
+            let joined = joined
+                .iter()
+                .map(|user| line(came, user, News::Joined { room: room.clone(), user: user.clone() }));
+            let left = left
+                .iter()
+                .map(|user| line(went, user, News::Left { room: room.clone(), user: user.clone() }));
+            joined.chain(left).collect()
+        };
+        self.show_in_room(room, lines);
+        self.events.push_back(Event::MembersChanged(name));
     }
 
     /// Keeps members and topic as the news says. `own`: it is about this user.
@@ -147,6 +181,9 @@ impl Session {
         self.events.push_back(Event::MembersChanged(name.clone()));
     }
 }
+
+/// People who came and went together and are shown one by one.
+const PRESENCE_LINES_MAX: usize = 5;
 
 /// The sentences that text mode has for an event, without the stars.
 fn sentences(news: &News) -> Vec<String> {

@@ -116,6 +116,10 @@ pub fn notice(kind: &str, notice: &Notice) -> Result<Option<Event>, Odd> {
             let topic = notice.topic.as_deref().unwrap_or_default().into();
             Event::TopicChanged { room: in_room()?, by: by()?, topic }
         }
+        "presence" => {
+            let all = |names: &[Clean]| names.iter().map(|name| user(name)).collect::<Result<_, _>>();
+            Event::Presence { room: in_room()?, joined: all(&notice.joined)?, left: all(&notice.left)? }
+        }
         "rename" => {
             let from = user(notice.from.as_ref().ok_or(Odd)?)?;
             let to = user(notice.to.as_ref().ok_or(Odd)?)?;
@@ -171,6 +175,8 @@ mod tests {
             Event::Kicked { room: room(), user: user(), by: by(), why: None },
             Event::TopicChanged { room: room(), by: by(), topic: "tea".into() },
             Event::TopicChanged { room: room(), by: by(), topic: "".into() },
+            Event::Presence { room: room(), joined: vec![name("eve"), user()], left: vec![name("alice")] },
+            Event::Presence { room: room(), joined: Vec::new(), left: Vec::new() },
             Event::Renamed { room: room(), from: user(), to: name("eve") },
             Event::Invited { room: room(), by: name("alice") },
             Event::OperatorChanged { room: room(), user: user(), by: by(), operator: true },

@@ -402,6 +402,33 @@ fn notices_keep_members_and_topic_up_to_date() {
 }
 
 #[test]
+fn who_came_and_went_together_is_told_one_by_one_unless_they_are_many() {
+    let mut talk = Talk::guest();
+    let members = |talk: &Talk| talk.session.room(&lobby()).expect("there").members().len();
+    assert_eq!(members(&talk), 2);
+    talk.hear(
+        r#"{"ev":"notice","kind":"presence","room":"lobby","joined":["alice","carol","dave"],"left":["bob"]}"#,
+    );
+    talk.events(&[
+        "#lobby: [carol has joined #lobby]",
+        "#lobby: [dave has joined #lobby]",
+        "#lobby: [bob has left #lobby]",
+        "members of #lobby",
+    ]);
+    assert_eq!(members(&talk), 3);
+    talk.hear(
+        r#"{"ev":"notice","kind":"presence","room":"lobby","joined":["a","b","c","d"],"left":["carol","dave"]}"#,
+    );
+    talk.events(&[
+        "#lobby: [4 have joined #lobby, among them a, b and c; carol and dave have left]",
+        "members of #lobby",
+    ]);
+    assert_eq!(members(&talk), 5);
+    talk.hear(r#"{"ev":"notice","kind":"presence","room":"elsewhere","joined":["a","b"],"left":[]}"#);
+    talk.events(&[]);
+}
+
+#[test]
 fn a_room_that_cannot_be_entered_is_told_to_whoever_asked() {
     let mut talk = Talk::guest();
     let tea = RoomName::parse("tea").expect("a name");

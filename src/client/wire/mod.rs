@@ -197,6 +197,8 @@ pub struct Notice {
     pub topic: Option<Clean>,
     pub access: Option<Clean>,
     pub code: Option<Clean>,
+    pub joined: Vec<Clean>,
+    pub left: Vec<Clean>,
 }
 
 /// The reply to `list`.
