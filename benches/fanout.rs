@@ -1,8 +1,10 @@
-//! What a room message costs inside the server: `cargo bench --bench fanout`.
+//! What a room message costs inside the server, and what it costs that people come and go:
+//! `cargo bench --bench fanout`.
 //!
 //! The real engine, hub and dialect over sockets that take everything at once; the store answers at
-//! once. One iteration is a turn in which one member says sixteen lines and all others hear them. The
-//! allocations that are printed must not grow with the number of members.
+//! once. One iteration is a turn in which one member says sixteen lines and all others hear them, or
+//! in which sixteen come and later go, and the room is told. The allocations that are printed must not
+//! grow with the number of members.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -29,8 +31,8 @@ use sottovoce::proto::time::{Instant, Now, Timestamp};
 #[global_allocator]
 static ALLOC: AllocProfiler = AllocProfiler::system();
 
-const NOW: Now = Now { mono: Instant(1_000), wall: Timestamp(1_767_225_600_000) };
 const LINES: usize = 16;
+const GUESTS: usize = 16;
 
 fn main() {
     divan::main();
@@ -44,8 +46,24 @@ fn sixteen_lines_to_members(bencher: Bencher<'_, '_>, members: usize) {
     bencher.counter(ItemsCount::new(members * LINES)).bench_local(|| bench.say(&input));
 }
 
+#[divan::bench(args = [10, 100, 1_000, 10_000])]
+fn sixteen_come_and_go_beside_members(bencher: Bencher<'_, '_>, members: usize) {
+    let mut bench = Bench::new(members);
+    let guests: Vec<u32> = (0..GUESTS).map(|guest| bench.connect(&format!("guest-{guest:02}"))).collect();
+    bencher.counter(ItemsCount::new(2 * GUESTS)).bench_local(|| {
+        for line in ["/join lobby\n", "/leave\n"] {
+            for &guest in &guests {
+                bench.hear(guest, line.as_bytes());
+            }
+            bench.settle();
+            bench.wait();
+        }
+    });
+}
+
 /// A room of people, each on a connection of their own.
 struct Bench {
+    now: u64,
     engine: Engine,
     net: Net,
     replies: VecDeque<Reply>,
@@ -65,30 +83,52 @@ impl Bench {
         let mut settings = Config::default().settings();
         settings.limits.messages_per_second = None;
         settings.limits.commands_per_second = None;
-        let hub = Hub::new(settings, Kept { next_room: 1, ..Kept::default() }, NOW);
+        let hub = Hub::new(settings, Kept { next_room: 1, ..Kept::default() }, clock(0));
         let settings = Settings { banner_delay: Duration::ZERO, plaintext: Plaintext::Always, tls: no_tls() };
         let engine = Engine::new(hub, settings);
-        let mut bench = Bench { engine, net: Net::default(), replies: VecDeque::new(), seq: 0 };
+        let mut bench = Bench { now: 0, engine, net: Net::default(), replies: VecDeque::new(), seq: 0 };
         for member in 0..members {
-            let slot = bench.engine.accepted(NOW, Ipv4Addr::LOCALHOST.into()).expect("there is room");
-            let hello = format!("/nick member-{member:05}\n/join lobby\n");
-            bench.net.input.push((slot, hello.into_bytes()));
+            let slot = bench.connect(&format!("member-{member:05}"));
+            bench.hear(slot, b"/join lobby\n");
             bench.settle();
         }
+        bench.wait();
         bench
+    }
+
+    fn connect(&mut self, name: &str) -> u32 {
+        let address = Ipv4Addr::LOCALHOST.into();
+        let slot = self.engine.accepted(clock(self.now), address).expect("there is room");
+        self.hear(slot, format!("/nick {name}\n").as_bytes());
+        self.settle();
+        slot
+    }
+
+    fn hear(&mut self, slot: u32, lines: &[u8]) {
+        self.net.input.push((slot, lines.to_vec()));
+        self.engine.readable(slot);
+    }
+
+    /// So long that every room was told who came and who went.
+    fn wait(&mut self) {
+        for _ in 0..2 {
+            self.settle();
+            self.now += 10_000;
+        }
+        self.settle();
+        black_box(self.net.written);
     }
 
     /// The first member says these lines.
     fn say(&mut self, lines: &[u8]) {
-        self.net.input.push((0, lines.to_vec()));
-        self.engine.readable(0);
+        self.hear(0, lines);
         self.settle();
         black_box(self.net.written);
     }
 
     fn settle(&mut self) {
         loop {
-            self.engine.turn(NOW, &mut self.net, &mut self.replies);
+            self.engine.turn(clock(self.now), &mut self.net, &mut self.replies);
             for job in std::mem::take(&mut self.net.jobs) {
                 let reply = self.answer(job);
                 self.replies.push_back(Reply::Store(reply));
@@ -109,6 +149,7 @@ impl Bench {
             Job::Store(StoreJob::Join { origin, room, .. }) => {
                 StoreReply::Joined { origin, room, page: Page::default(), seq: Seq(self.seq) }
             }
+            Job::Store(StoreJob::Maintain { .. }) => StoreReply::Done,
             other => panic!("nobody asks for {other:?}"),
         }
     }
@@ -139,6 +180,10 @@ impl Io for Net {
     fn submit(&mut self, job: Job) {
         self.jobs.push(job);
     }
+}
+
+fn clock(now: u64) -> Now {
+    Now { mono: Instant(1_000 + now), wall: Timestamp(1_767_225_600_000 + now) }
 }
 
 /// Nobody here speaks TLS.
