@@ -14,7 +14,7 @@ use sottovoce::engine::settings::{Plaintext, Settings};
 use sottovoce::hub::Hub;
 use sottovoce::hub::job::{Job, PasswordHash, PasswordJob, PasswordReply, Reply, StoreFailure, StoreJob};
 use sottovoce::hub::settings::{Registration, Settings as HubSettings};
-use sottovoce::proto::limits::Limits;
+use sottovoce::proto::limits::{Limits, PerAddress};
 use sottovoce::proto::text::is_unsafe;
 use sottovoce::proto::time::{Instant, Now, Timestamp};
 
@@ -81,7 +81,11 @@ impl World {
             send_queue_soft: 1024,
             send_queue_hard: 8 * 1024,
             send_queue_total: 20 * 1024,
-            loopback_counts: kind & 2 != 0,
+            per_address_loopback: if kind & 2 != 0 {
+                Limits::default().per_address
+            } else {
+                PerAddress::default()
+            },
             ..Limits::default()
         };
         let settings = HubSettings {
