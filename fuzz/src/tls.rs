@@ -31,6 +31,7 @@ pub fn run(data: &[u8]) {
         told: Vec::new(),
         changed: false,
         over: false,
+        refreshed: 0,
     };
     for _ in 0..STEPS_MAX {
         if talk.over || input.is_empty() {
@@ -69,6 +70,8 @@ struct Talk {
     told: Vec<u8>,
     changed: bool,
     over: bool,
+    /// New keys the client asked for.
+    refreshed: u32,
 }
 
 impl Talk {
@@ -172,6 +175,11 @@ impl Talk {
     }
 
     fn refresh(&mut self) {
+        // More without anything said between is misbehaviour, and refused.
+        if self.refreshed == REFRESHES_MAX {
+            return;
+        }
+        self.refreshed += 1;
         // TLS 1.2 has no such thing, and neither has a handshake under way.
         let _ = self.client.refresh_traffic_keys();
         self.collect();
@@ -281,5 +289,7 @@ impl ServerCertVerifier for AnyCertificate {
 }
 
 const STEPS_MAX: usize = 60;
+/// Key updates that rustls takes before application data comes.
+const REFRESHES_MAX: u32 = 32;
 /// Two records that did not come whole, and what a vector takes beyond its need.
 const KEPT_MAX: usize = 128 * 1024;
