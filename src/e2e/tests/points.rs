@@ -1,6 +1,6 @@
 //! Points of low order, points that are none, and points in other encodings, in every position.
 
-use crate::e2e::dh::DhPublic;
+use crate::e2e::dh::{DhPublic, KeyPair};
 use crate::e2e::error::Error;
 use crate::e2e::identity::IdentityKey;
 use crate::e2e::prekey::{Bundle, OneTimePrekey, SignedPrekey};
@@ -30,6 +30,22 @@ fn low_order_points() -> Vec<[u8; 32]> {
         point
     });
     [points, with_top_bit].concat()
+}
+
+#[test]
+fn a_server_knows_every_point_that_no_agreement_can_be_made_with() {
+    let ours = KeyPair::from_bytes(&[9; 32]);
+    let (mut low, mut other) = (0, 0);
+    for point in low_order_points().into_iter().map(DhPublic) {
+        assert!(ours.agree(&point).is_err(), "{point:?}");
+        match point.check_published() {
+            Err(Error::LowOrder) => low += 1,
+            Err(Error::BadKey) => other += 1,
+            verdict => panic!("{point:?}: {verdict:?}"),
+        }
+    }
+    assert_eq!((low, other), (5, 9));
+    assert_eq!(ours.public().check_published(), Ok(()));
 }
 
 fn with_bytes(envelope: &[u8], at: usize, bytes: &[u8; 32]) -> Vec<u8> {
