@@ -11,6 +11,9 @@ pub mod names;
 pub mod tls;
 
 mod input;
+#[path = "../../tests/sim/keyring.rs"]
+#[allow(dead_code)]
+mod keyring;
 #[path = "../../tests/sim/model.rs"]
 #[allow(dead_code)]
 mod model;

@@ -40,6 +40,14 @@ impl Hub {
                 assert!(self.user(blocker).blocks.contains_key(key), "{key} is not blocked any more");
             }
         }
+        for (conn, account) in self.mailboxes.check() {
+            let user = self.sessions.get(conn).and_then(|session| session.user);
+            let user = user.expect("who reads a mailbox is connected, and somebody");
+            assert!(self.user(user).account == Some(account), "{conn} reads a mailbox of another account");
+        }
+        for conn in self.tokens.keys() {
+            assert!(self.sessions.get(*conn).is_some(), "{conn} has a token, and is gone");
+        }
         self.check_rooms();
         self.crowds.check();
         self.check_places();

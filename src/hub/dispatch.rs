@@ -51,8 +51,11 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         match command {
+            Command::Ack { seq } => self.ack(ask, me, seq, out),
+            Command::Attach { device, run } => self.attach(ask, me, device, run, out),
             Command::Ban { room, user } => self.ban(ask, me, room.as_deref(), &user, true, out),
             Command::Block { user } => self.block(ask, me, &user, true, out),
+            Command::Claim { user, devices } => self.claim(ask, me, &user, devices, out),
             Command::Decline { .. }
             | Command::Delete { .. }
             | Command::Files { .. }
@@ -60,6 +63,10 @@ impl Hub {
             | Command::Upload { .. }
             | Command::UploadStatus { .. } => Err(files_disabled()),
             Command::Deop { room, user } => self.op(ask, me, room.as_deref(), &user, false, out),
+            Command::Devices { user } => self.devices(ask, me, user.as_deref(), out),
+            Command::Enroll { identity, name, replace } => {
+                self.enroll(ask, me, identity, &name, replace, out)
+            }
             Command::History { room, range, limit, paging } => {
                 self.history(ask, me, room.as_deref(), HistoryWanted { range, limit, paging }, out)
             }
@@ -74,7 +81,10 @@ impl Hub {
             }
             Command::Msg { user, text } => self.msg(ask, me, &user, &text, out),
             Command::Op { room, user } => self.op(ask, me, room.as_deref(), &user, true, out),
+            Command::Pair { answer } => self.pair(ask, me, answer, out),
             Command::Passwd { old, new } => self.passwd(ask, me, old, new, out),
+            Command::Prekeys(prekeys) => self.prekeys(ask, me, prekeys, out),
+            Command::Revoke { device } => self.revoke(ask, me, device, out),
             Command::Room { room, access, key } => {
                 self.room_access(ask, me, room.as_deref(), &access, key, out)
             }
@@ -86,6 +96,7 @@ impl Hub {
                 self.say(ask, me, room.as_deref(), saying, out)
             }
             Command::Search { query, limit } => self.search(ask, me, &query, limit, out),
+            Command::Send(sending) => self.send(ask, me, *sending, out),
             Command::Status { status, text } => self.status(ask, me, status.as_deref(), text.as_deref(), out),
             Command::Topic { room, topic } => self.topic(ask, me, room.as_deref(), topic.as_deref(), out),
             Command::Unban { room, user } => self.ban(ask, me, room.as_deref(), &user, false, out),
@@ -95,17 +106,6 @@ impl Hub {
                 self.who(ask, me, room.as_deref(), pages, out)
             }
             Command::Whois { user } => self.whois(ask, me, &user, out),
-            Command::Ack { .. }
-            | Command::Attach { .. }
-            | Command::Claim { .. }
-            | Command::Devices { .. }
-            | Command::Enroll { .. }
-            | Command::Pair { .. }
-            | Command::Prekeys(_)
-            | Command::Revoke { .. }
-            | Command::Send(_) => {
-                Err(Refusal::new(Code::UnknownCommand, "this server keeps no keys and no sealed messages"))
-            }
             Command::Hello { .. }
             | Command::Help { .. }
             | Command::Login { .. }

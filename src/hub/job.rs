@@ -3,11 +3,14 @@
 //! Every job gets exactly one [`Reply`], failure included. Jobs of one lane are done in the order they
 //! were submitted, and the store's replies come in that order, after the commit.
 
+pub mod keys;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hub::job::keys::{KeysJob, KeysReply, TokenId};
 use crate::proto::event::{Access, Entry, Letter};
-use crate::proto::id::{AccountId, ConnId, Origin, RoomId, Seq};
+use crate::proto::id::{AccountId, ConnId, DeviceId, Origin, RoomId, Seq};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::secret::Secret;
 use crate::proto::time::Timestamp;
@@ -91,12 +94,14 @@ pub enum StoreJob {
     /// reads recent history; one transaction, so what is read is exactly what was before the
     /// messages that follow.
     Join { origin: Origin, room: RoomId, create: Option<NewRoom>, member: Option<AccountId>, history: u32 },
+    /// Keys, devices and mailboxes.
+    Keys(KeysJob),
     /// Letters behind `after`, oldest first, at most
     /// [`LETTERS_PAGE_MAX`](crate::proto::limits::LETTERS_PAGE_MAX).
     Letters { account: AccountId, after: u64 },
     /// Letters up to this one were handed to their reader.
     LettersDelivered { account: AccountId, up_to: u64 },
-    /// Throws away what is older than it is to be kept: history, `say` keys, session tokens.
+    /// Throws away what is older than it is to be kept: history, `say` keys, session tokens, envelopes.
     Maintain { now: Timestamp, keep_messages: Option<u64>, keep: Option<Duration> },
     /// A private message for an account that is not connected.
     Post { origin: Origin, to: AccountId, from: Arc<str>, text: Arc<str>, at: Timestamp },
@@ -232,6 +237,7 @@ pub enum StoreReply {
         page: Page,
         seq: Seq,
     },
+    Keys(KeysReply),
     Letters {
         account: AccountId,
         letters: Vec<Letter>,
@@ -273,7 +279,7 @@ pub enum StoreReply {
 /// Which job failed, with what the hub needs to undo what it had prepared for it.
 #[derive(Debug)]
 pub enum FailedJob {
-    /// A message that was not kept; its sender was not paused.
+    /// A message that was not kept, sealed or not; its sender was not paused.
     Append {
         origin: Origin,
     },
@@ -288,6 +294,12 @@ pub enum FailedJob {
     },
     Letters {
         account: AccountId,
+    },
+    /// A page of a mailbox.
+    Mailbox {
+        conn: ConnId,
+        account: AccountId,
+        device: DeviceId,
     },
     /// Nobody waits.
     Other,
@@ -324,6 +336,8 @@ pub struct SessionRecord {
     pub user: UserName,
     /// Random, 256 bits, hexadecimal; stored only as its SHA-256.
     pub token: Option<Secret>,
+    /// Which token it is, to end it by.
+    pub token_id: Option<TokenId>,
     /// Rooms to rejoin, in the order they were joined.
     pub rooms: Vec<RoomId>,
     /// Names this account blocks.

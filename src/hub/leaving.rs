@@ -76,6 +76,8 @@ impl Hub {
                 self.letters_reader_gone(me, conn, out);
             }
         }
+        self.mailboxes.leave(conn);
+        self.tokens.remove(&conn);
         let session = self.sessions.remove(conn).expect("it was there");
         if session.used_keys {
             self.submit_store(StoreJob::ForgetKeys { conn }, out);

@@ -124,7 +124,7 @@ impl Hub {
 
     /// A name is chosen: answers, and comes into the rooms of the account.
     pub(super) fn logged_in(&mut self, ask: Ask, record: SessionRecord, how: Named, out: &mut Vec<Effect>) {
-        let SessionRecord { account, user, token, rooms, blocks, letters_wait } = record;
+        let SessionRecord { account, user, token, token_id, rooms, blocks, letters_wait } = record;
         if self.directory.get(account).is_none() {
             // The operator made it a moment ago, and the login came before the news.
             self.directory.insert(account, user.clone(), false);
@@ -147,6 +147,9 @@ impl Hub {
             return self.refuse(ask, Refusal::new(Code::TooMany, text), out);
         }
         let me = self.begin_session(ask, user.clone(), Some(account), out);
+        if let Some(token_id) = token_id.filter(|_| self.session(ask.conn).wants_members) {
+            self.tokens.insert(ask.conn, token_id);
+        }
         if holder.is_none() {
             for blocked in blocks {
                 self.add_block(me, blocked);

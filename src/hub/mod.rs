@@ -13,14 +13,17 @@
 //! One file a feature: `dispatch` hands commands out, `naming`, `login` and `register` name people,
 //! `membership` lets them in and out of rooms, `talk` carries room messages, `letters` private ones,
 //! `moderation` runs rooms, `presence` shows who is there, `crowd` tells large rooms who came, `history`
-//! reads logs, `pace` slows the hasty, `guessing` those who guess passwords.
+//! reads logs, `pace` slows the hasty, `guessing` those who guess passwords. For what only devices can read,
+//! `devices` has their keys, `send` takes it, and `mailbox` hands it out.
 
 pub mod address;
 mod blocks;
 pub mod bucket;
 mod changes;
 mod check;
+mod claims;
 mod crowd;
+mod devices;
 pub mod directory;
 mod dispatch;
 pub mod effect;
@@ -30,6 +33,7 @@ pub mod job;
 mod leaving;
 mod letters;
 mod login;
+mod mailbox;
 mod membership;
 mod moderation;
 mod naming;
@@ -42,6 +46,7 @@ mod register;
 mod replies;
 pub mod room;
 mod seats;
+mod send;
 pub mod session;
 pub mod settings;
 mod stream;
@@ -53,11 +58,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::address::{AddressBook, AddressKey};
+use crate::hub::claims::Claims;
 use crate::hub::crowd::Crowds;
 use crate::hub::directory::Directory;
 use crate::hub::effect::{CloseReason, Effect, Except, LogLine};
 use crate::hub::guessing::Guesses;
+use crate::hub::job::keys::TokenId;
 use crate::hub::job::{Change, Kept, StoreJob};
+use crate::hub::mailbox::Mailboxes;
 use crate::hub::pace::Admitted;
 use crate::hub::room::{Room, Rooms};
 use crate::hub::session::{Activity, Peer, Session, Sessions, Waiting};
@@ -123,6 +131,13 @@ pub struct Hub {
     owed: Vec<Change>,
     /// Memberships that ended and that the store is about to forget, with how often.
     leaving: BTreeMap<(AccountId, RoomId), u32>,
+    /// Who reads which mailbox.
+    mailboxes: Mailboxes,
+    claims: Claims,
+    /// Which token of their account the connections of programs have.
+    tokens: BTreeMap<ConnId, TokenId>,
+    /// When a reader was told that a sender wrote what their session cannot read: reader, sender.
+    sealed_told: BTreeMap<(AccountId, AccountId), Instant>,
     next_sweep: Instant,
     next_maintenance: Instant,
     started: Instant,
@@ -149,6 +164,10 @@ impl Hub {
             slowed: BinaryHeap::new(),
             owed: Vec::new(),
             leaving: BTreeMap::new(),
+            mailboxes: Mailboxes::default(),
+            claims: Claims::default(),
+            tokens: BTreeMap::new(),
+            sealed_told: BTreeMap::new(),
             next_sweep: now.mono + SWEEP_EVERY,
             next_maintenance: now.mono + MAINTENANCE_AFTER_START,
             started: now.mono,
@@ -278,6 +297,9 @@ impl Hub {
             self.next_sweep = now.mono + SWEEP_EVERY;
             self.addresses.sweep(now.mono);
             self.guesses.sweep(now.mono);
+            self.claims.sweep(now.mono);
+            self.forget_sealed_told(now.mono);
+            self.retry_mailboxes(out);
             self.drop_deserted_rooms(now, out);
         }
         if self.next_maintenance <= now.mono {

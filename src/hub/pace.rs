@@ -62,7 +62,7 @@ impl Hub {
         let limits = &self.settings.limits;
         let session = self.sessions.get_mut(ask.conn).expect("whoever asks is connected");
         let (bucket, rate, act) = match command {
-            Command::Msg { .. } | Command::Say { .. } => {
+            Command::Msg { .. } | Command::Say { .. } | Command::Send(_) => {
                 let rate = limits.messages_per_second.map(|n| Rate::new(n, 1, limits.message_burst.max(1)));
                 (&mut session.messages, rate, Act::Message)
             }
@@ -215,6 +215,7 @@ fn comes_after_own_messages(command: &Command<'_>) -> bool {
             | Command::Ping
             | Command::Say { .. }
             | Command::Secret { .. }
+            | Command::Send(_)
     )
 }
 

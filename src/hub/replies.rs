@@ -1,11 +1,13 @@
 //! What the lanes answer, handed to the feature that asked.
 
 use crate::hub::effect::Effect;
+use crate::hub::job::keys::KeysReply;
 use crate::hub::job::{Change, FailedJob, PasswordReply, Reply, StoreFailure, StoreReply};
 use crate::hub::passwd::PasswdStage;
 use crate::hub::register::RegisterStage;
 use crate::hub::session::{LoginStage, Waiting};
 use crate::hub::{Ask, Hub};
+use crate::proto::event::Answer;
 use crate::proto::id::{Origin, UserId};
 use crate::proto::refusal::{Code, Refusal};
 use crate::proto::time::Now;
@@ -88,6 +90,7 @@ impl Hub {
             StoreReply::Joined { origin, room, page, seq } => {
                 self.joined(ask(origin, now), room, page, seq, out)
             }
+            StoreReply::Keys(reply) => self.keys_reply(now, reply, out),
             StoreReply::Letters { account, letters, .. } => self.letters(now.mono, account, letters, out),
             StoreReply::PostRefused { origin, to } => self.post_refused(ask(origin, now), to, out),
             StoreReply::Posted { origin, to, text, at } => self.posted(ask(origin, now), to, text, at, out),
@@ -111,6 +114,40 @@ impl Hub {
         }
     }
 
+    fn keys_reply(&mut self, now: Now, reply: KeysReply, out: &mut Vec<Effect>) {
+        match reply {
+            KeysReply::Acked { origin, seq } => {
+                self.store_answers(ask(origin, now), Answer::Acknowledged { seq }, out)
+            }
+            KeysReply::Attached { origin, account, attached, taken } => {
+                self.attached(ask(origin, now), account, attached, taken, out)
+            }
+            KeysReply::Claimed { origin, target, bundles } => {
+                self.claimed(ask(origin, now), target, bundles, out)
+            }
+            KeysReply::Devices { origin, account, identity, devices } => {
+                self.devices_found(ask(origin, now), account, identity, devices, out)
+            }
+            KeysReply::Enrolled { origin, account, device, gone, replaced } => {
+                self.enrolled(ask(origin, now), account, device, gone, replaced, out)
+            }
+            KeysReply::Page { conn, account, device, envelopes, more } => {
+                self.envelopes_read(conn, (account, device), envelopes, more, out)
+            }
+            KeysReply::Published { origin, account, device, name, one_time, first } => {
+                self.published(ask(origin, now), account, (device, name), one_time, first, out)
+            }
+            KeysReply::Refused { origin, refusal } => self.keys_refused(ask(origin, now), refusal, out),
+            KeysReply::Revoked { origin, account, gone } => {
+                self.revoked(ask(origin, now), account, gone, out)
+            }
+            KeysReply::SendRefused { origin, refusal } => self.send_refused(ask(origin, now), refusal, out),
+            KeysReply::Sent { origin, to, at, kept, full } => {
+                self.sent(ask(origin, now), to, at, kept, full, out)
+            }
+        }
+    }
+
     /// The store could not do a job: whoever waits is told, and nothing has changed.
     fn store_failed(&mut self, now: Now, job: FailedJob, failure: StoreFailure, out: &mut Vec<Effect>) {
         let (reason, text) = match failure {
@@ -130,6 +167,7 @@ impl Hub {
             }
             FailedJob::Join { origin, room } => self.join_failed(ask(origin, now), room, refusal, out),
             FailedJob::Letters { account } => self.letters_failed(account),
+            FailedJob::Mailbox { conn, account, device } => self.envelopes_failed(conn, (account, device)),
             FailedJob::Other => {}
             FailedJob::Post { origin, to } => self.post_failed(ask(origin, now), to, refusal, out),
             FailedJob::Request { origin } => {

@@ -100,6 +100,8 @@ pub enum Waiting {
     Join {
         room: Option<RoomId>,
     },
+    /// Something about keys, devices or a mailbox.
+    Keys,
     Login {
         user: UserName,
         stage: LoginStage,

@@ -20,6 +20,7 @@ impl Hub {
     /// A connection took everything that was sent to it.
     pub fn drained(&mut self, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
         self.letters_taken(now.mono, conn, out);
+        self.envelopes_taken(conn, out);
         let Some(session) = self.sessions.get_mut(conn) else { return };
         if !matches!(session.activity, Activity::Streaming(_)) {
             return;

@@ -4,10 +4,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
+use crate::hub::job::keys::{KeysJob, KeysReply};
 use crate::hub::job::{Change, FailedJob, StoreFailure, StoreJob, StoreReply};
+use crate::store::devices::Enrolment;
 use crate::store::logs::Logs;
+use crate::store::mailbox::Attachment;
 use crate::store::maintain::Sweep;
-use crate::store::{Store, accounts, append, changes, history, index, letters, schema, search, sessions};
+use crate::store::{
+    Store, accounts, append, changes, devices, history, index, letters, mailbox, prekeys, schema, search,
+    send, sessions,
+};
 
 impl Store {
     /// Tries each job alone, after all of them together failed with `error`.
@@ -116,6 +122,13 @@ impl Store {
             StoreJob::Join { origin, room, create, member, history } => {
                 history::join(conn, logs, *origin, *room, create.as_ref(), *member, *history)
             }
+            StoreJob::Keys(job) => {
+                let (reply, leaves_more) = keys(conn, job)?;
+                if leaves_more {
+                    sweep.get_or_insert(Sweep::DROPPED);
+                }
+                Ok(reply)
+            }
             StoreJob::Letters { account, after } => letters::letters(conn, *account, *after),
             StoreJob::LettersDelivered { account, up_to } => letters::delivered(conn, *account, *up_to),
             StoreJob::Maintain { now, keep_messages, keep } => {
@@ -138,6 +151,41 @@ impl Store {
             StoreJob::Session { origin, proof, session } => sessions::open(conn, *origin, proof, *session),
         }
     }
+}
+
+/// Does a job about keys, devices or mailboxes; and says whether it leaves something for upkeep to remove.
+fn keys(conn: &Connection, job: &KeysJob) -> Result<(StoreReply, bool), JobError> {
+    let reply = match job {
+        KeysJob::Ack { origin, account, device, seq, now } => {
+            return mailbox::ack(conn, *origin, *account, *device, *seq, *now);
+        }
+        KeysJob::Attach { origin, account, device, run, token, now } => {
+            let (account, device, run, token, now) = (*account, *device, *run, *token, *now);
+            mailbox::attach(conn, *origin, &Attachment { account, device, run, token, now })
+        }
+        KeysJob::Claim { origin, target, devices, except } => {
+            prekeys::claim(conn, *origin, *target, devices.as_deref(), *except)
+        }
+        KeysJob::Devices { origin, account } => devices::list(conn, *origin, *account),
+        KeysJob::Enroll { origin, account, identity, name, replace, now } => {
+            let (account, identity, replace, now) = (*account, *identity, *replace, *now);
+            devices::enroll(conn, *origin, &Enrolment { account, identity, name, replace, now })
+        }
+        KeysJob::Page { conn: reader, account, device, after } => {
+            mailbox::page(conn, *reader, *account, *device, *after)
+        }
+        KeysJob::Publish { origin, account, prekeys } => {
+            self::prekeys::publish(conn, *origin, *account, prekeys)
+        }
+        KeysJob::Revoke { origin, account, device } => devices::revoke(conn, *origin, *account, *device),
+        KeysJob::Send(job) => send::send(conn, job),
+    }?;
+    let leaves_more = match &reply {
+        StoreReply::Keys(KeysReply::Enrolled { gone, .. }) => !gone.is_empty(),
+        StoreReply::Keys(KeysReply::Revoked { .. }) => true,
+        _ => false,
+    };
+    Ok((reply, leaves_more))
 }
 
 /// Whether a search may write first. On a full disk it must not: it finds what is indexed.
@@ -168,6 +216,7 @@ fn writes(job: &StoreJob, lag: bool) -> bool {
     match job {
         StoreJob::Account { .. }
         | StoreJob::History { .. }
+        | StoreJob::Keys(KeysJob::Devices { .. } | KeysJob::Page { .. })
         | StoreJob::Letters { .. }
         | StoreJob::Maintain { .. } => false,
         StoreJob::Search { .. } => lag,
@@ -181,12 +230,25 @@ fn failed_job(job: &StoreJob) -> FailedJob {
         StoreJob::Append { origin, .. } => FailedJob::Append { origin: *origin },
         StoreJob::Change { origin, change } => FailedJob::Change { origin: *origin, change: change.clone() },
         StoreJob::Join { origin, room, .. } => FailedJob::Join { origin: *origin, room: *room },
+        StoreJob::Keys(KeysJob::Send(job)) => FailedJob::Append { origin: job.origin },
+        StoreJob::Keys(KeysJob::Page { conn, account, device, .. }) => {
+            FailedJob::Mailbox { conn: *conn, account: *account, device: *device }
+        }
         StoreJob::Letters { account, .. } => FailedJob::Letters { account: *account },
         StoreJob::ForgetKeys { .. } | StoreJob::LettersDelivered { .. } | StoreJob::Maintain { .. } => {
             FailedJob::Other
         }
         StoreJob::Account { origin, .. }
         | StoreJob::History { origin, .. }
+        | StoreJob::Keys(
+            KeysJob::Ack { origin, .. }
+            | KeysJob::Attach { origin, .. }
+            | KeysJob::Claim { origin, .. }
+            | KeysJob::Devices { origin, .. }
+            | KeysJob::Enroll { origin, .. }
+            | KeysJob::Publish { origin, .. }
+            | KeysJob::Revoke { origin, .. },
+        )
         | StoreJob::Register { origin, .. }
         | StoreJob::Search { origin, .. }
         | StoreJob::Session { origin, .. } => FailedJob::Request { origin: *origin },

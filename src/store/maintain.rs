@@ -10,9 +10,9 @@ use rusqlite::Connection;
 use crate::proto::id::{RoomId, Seq};
 use crate::proto::time::Timestamp;
 use crate::store::append::forgotten_before;
-use crate::store::index;
 use crate::store::logs::Logs;
 use crate::store::position::{int, parts, row, rows, uint};
+use crate::store::{index, mailbox};
 
 /// One round through everything that can grow old.
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +27,17 @@ pub(super) struct Sweep {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Dropped,
+    Envelopes,
     Keys,
+    /// Mailboxes from this one on.
+    Mailboxes(i64),
     /// Rooms from this one on.
     Rooms(RoomId),
     Sessions,
 }
 
 impl Sweep {
-    /// A round in which nothing grows old: only what is left of dropped rooms goes.
+    /// A round in which nothing grows old: only what is left of dropped rooms and mailboxes goes.
     pub const DROPPED: Sweep =
         Sweep { now: Timestamp(0), keep_messages: None, keep_since: None, stage: Stage::Dropped };
 
@@ -64,7 +67,15 @@ impl Sweep {
             },
             Stage::Keys => match sweep_keys(conn, self.now)? {
                 true => Stage::Keys,
-                false => Stage::Rooms(RoomId(0)),
+                false => Stage::Envelopes,
+            },
+            Stage::Envelopes => match mailbox::expire_some(conn, self.now)? {
+                true => Stage::Envelopes,
+                false => Stage::Mailboxes(0),
+            },
+            Stage::Mailboxes(from) => match mailbox::remove_some(conn, from)? {
+                Some(next) => Stage::Mailboxes(next),
+                None => Stage::Rooms(RoomId(0)),
             },
             Stage::Rooms(room) => match self.sweep_rooms(conn, logs, room)? {
                 Some(room) => Stage::Rooms(room),

@@ -1,4 +1,4 @@
-//! What outlives the process, in one SQLite file: messages, rooms, accounts, letters.
+//! What outlives the process, in one SQLite file: messages, rooms, accounts, letters, keys, envelopes.
 //!
 //! A [`Store`] belongs to one thread and does [`StoreJob`]s in batches: everything that waits goes into
 //! one transaction, and the replies exist only after its commit. So whoever sees a reply sees something
@@ -19,15 +19,19 @@ mod accounts;
 mod append;
 mod batch;
 mod changes;
+mod devices;
 mod history;
 mod index;
 mod kept;
 mod letters;
 mod logs;
+mod mailbox;
 mod maintain;
 mod position;
+mod prekeys;
 mod schema;
 mod search;
+mod send;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -133,7 +137,12 @@ impl Store {
 
     /// What the operator did since the last call, in that order.
     pub fn news(&mut self) -> Vec<OperatorNews> {
-        self.news.read(&self.conn).unwrap_or_default()
+        let news = self.news.read(&self.conn).unwrap_or_default();
+        if news.iter().any(|news| matches!(news, OperatorNews::Removed { .. })) {
+            // Mailboxes are left over.
+            self.sweep.get_or_insert(Sweep::DROPPED);
+        }
+        news
     }
 }
 

@@ -46,17 +46,20 @@ pub(super) fn open(dir: &Path, durability: Durability) -> Result<Connection, Ope
     Ok(conn)
 }
 
-/// Makes the tables in an empty database; returns the format's version before that, or the present one.
+/// Makes the tables that are missing, all in an empty database; returns the format's version before that.
 fn create(conn: &mut Connection) -> rusqlite::Result<i64> {
     let version = |conn: &Connection| conn.pragma_query_value(None, "user_version", |row| row.get(0));
-    if version(conn)? > 0 {
-        return version(conn);
+    let found: i64 = version(conn)?;
+    if found >= VERSION {
+        return Ok(found);
     }
     // A server and a command may start at the same time: look again under the lock.
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = version(&tx)?;
-    if found == 0 {
-        tx.execute_batch(TABLES)?;
+    for tables in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        tx.execute_batch(tables)?;
+    }
+    if found < VERSION {
         tx.pragma_update(None, "user_version", VERSION)?;
     }
     tx.commit()?;
@@ -95,7 +98,10 @@ pub(super) fn set_patience(conn: &Connection, patience: Duration) {
     conn.busy_timeout(patience).expect("an open connection takes any timeout");
 }
 
-const TABLES: &str = "
+/// What each version of the format added; never changed once released.
+pub(super) const STEPS: [&str; VERSION as usize] = [CHAT_TABLES, KEYS_TABLES];
+
+const CHAT_TABLES: &str = "
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
@@ -198,6 +204,58 @@ CREATE TABLE say_keys (
 ) STRICT;
 ";
 
+const KEYS_TABLES: &str = "
+-- The identity of an account, and the last number that one of its devices had.
+CREATE TABLE identities (
+    account INTEGER PRIMARY KEY REFERENCES accounts ON DELETE CASCADE,
+    key BLOB NOT NULL,
+    devices INTEGER NOT NULL
+) STRICT;
+-- The id is the mailbox's, and never used again. The signed prekey is NULL before the first publication,
+-- one_time the highest number of a one-time prekey ever. Of the mailbox: the last envelope and the bytes
+-- of all up to it, and the same of the last one that the device has.
+CREATE TABLE devices (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    device INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    seen INTEGER,
+    run INTEGER NOT NULL DEFAULT 0,
+    token BLOB,
+    signed_id INTEGER,
+    signed_created INTEGER,
+    signed_key BLOB,
+    signature BLOB,
+    one_time INTEGER NOT NULL DEFAULT 0,
+    seq INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    taken INTEGER NOT NULL DEFAULT 0,
+    taken_bytes INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (account, device)
+) STRICT;
+CREATE TABLE prekeys (
+    owner INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
+    id INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    PRIMARY KEY (owner, id)
+) STRICT, WITHOUT ROWID;
+-- In the order they came. The mailbox is no reference: of one that is gone there may be thousands, which
+-- are removed in pieces. up_to: the bytes of this mailbox up to this one and with it.
+CREATE TABLE envelopes (
+    id INTEGER PRIMARY KEY,
+    mailbox INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    up_to INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    uid INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX envelopes_by_mailbox ON envelopes (mailbox, seq);
+";
+
 const GUEST_TABLES: &str = "
 CREATE TEMP TABLE guest_keys (
     id INTEGER PRIMARY KEY,
@@ -212,11 +270,11 @@ CREATE TEMP TABLE guest_keys (
 
 const DATABASE_FILE: &str = "sottod.db";
 /// The format of the tables above, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 /// How long a write waits for another process, such as a command of the operator.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// All the statements there are, so that none is prepared twice.
-const STATEMENTS_CACHED: usize = 128;
+const STATEMENTS_CACHED: usize = 192;
 /// Pages kept in memory, in KiB.
 const CACHE_KIB: i64 = 8 * 1024;
 /// Pages in the write-ahead log before they are copied into the database, which waits for the disk.

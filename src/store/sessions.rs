@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
+use crate::hub::job::keys::TokenId;
 use crate::hub::job::{SessionProof, SessionRecord, SessionRefusal, SessionTerms, StoreReply};
 use crate::proto::id::{AccountId, Origin, RoomId};
 use crate::proto::limits::SESSIONS_PER_USER_MAX;
@@ -119,9 +120,10 @@ fn record(
         .query_map([account.0], |row| kept::user_name(row, 0))?
         .filter_map(Result::transpose)
         .collect::<rusqlite::Result<_>>()?;
+    let token_id = token.as_ref().map(token_id);
     let letters_wait =
         conn.prepare_cached("SELECT 1 FROM letters WHERE account = ?1 LIMIT 1")?.exists([account.0])?;
-    Ok(SessionRecord { account, user, token, rooms, blocks, letters_wait })
+    Ok(SessionRecord { account, user, token, token_id, rooms, blocks, letters_wait })
 }
 
 fn expiry(now: Timestamp, lives: Duration) -> Timestamp {
@@ -130,6 +132,12 @@ fn expiry(now: Timestamp, lives: Duration) -> Timestamp {
 
 fn token_hash(token: &Secret) -> [u8; 32] {
     Sha256::digest(token.reveal()).into()
+}
+
+/// What a token can be ended by: with it, one of an account's 64 is told from the others.
+fn token_id(token: &Secret) -> TokenId {
+    let [a, b, c, d, e, f, g, h, ..] = token_hash(token);
+    TokenId([a, b, c, d, e, f, g, h])
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

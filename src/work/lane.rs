@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use crate::hub::job::keys::KeysJob;
 use crate::hub::job::{PasswordJob, Reply, StoreJob};
 use crate::store::{Pace, Store};
 use crate::work::password;
@@ -105,7 +106,11 @@ pub(super) fn store<W: Fn()>(
 fn reads_page(job: &StoreJob) -> bool {
     matches!(
         job,
-        StoreJob::History { .. } | StoreJob::Join { .. } | StoreJob::Letters { .. } | StoreJob::Search { .. }
+        StoreJob::History { .. }
+            | StoreJob::Join { .. }
+            | StoreJob::Keys(KeysJob::Page { .. })
+            | StoreJob::Letters { .. }
+            | StoreJob::Search { .. }
     )
 }
 

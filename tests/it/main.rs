@@ -10,6 +10,7 @@ mod backpressure;
 mod bad_input;
 mod config;
 mod crowd;
+mod devices;
 mod durability;
 #[cfg(unix)]
 mod files;
@@ -19,6 +20,7 @@ mod json_log;
 mod json_requests;
 mod json_talk;
 mod limits;
+mod mailboxes;
 mod moderation;
 mod names;
 mod operator;

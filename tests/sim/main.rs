@@ -8,6 +8,7 @@
 mod facts;
 mod journal;
 mod json;
+mod keyring;
 mod lanes;
 mod link;
 mod model;

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+use sottovoce::hub::job::keys::{KeysJob, SendJob, TokenId};
 use sottovoce::hub::job::{
     AccountRecord, Change, FailedJob, Kept, KeptAccount, KeptRoom, KeyScope, NewEntry, NewRoom, Page,
     PageRange, PasswordHash, RegisterRefusal, SessionProof, SessionRecord, SessionRefusal, SessionTerms,
@@ -18,6 +20,8 @@ use sottovoce::proto::name::{RoomName, UserName};
 use sottovoce::proto::secret::Secret;
 use sottovoce::proto::time::Timestamp;
 
+use crate::keyring::{Besides, Keyring};
+
 #[derive(Debug, Default)]
 pub struct Model {
     pub accounts: BTreeMap<AccountId, Account>,
@@ -26,6 +30,7 @@ pub struct Model {
     /// A room that was dropped and made anew is another one, and may have a repeated message again.
     pub committed: BTreeMap<u64, Vec<(RoomId, Seq)>>,
     pub archive: BTreeMap<RoomId, Vec<Entry>>,
+    pub keyring: Keyring,
     letters: BTreeMap<AccountId, Vec<Letter>>,
     keys: BTreeMap<(Scope, RoomId, Box<str>), (Seq, Timestamp)>,
     next_room: u32,
@@ -126,6 +131,19 @@ impl Model {
             }
             StoreJob::Join { origin, room, create, member, history } => {
                 return self.join(*origin, *room, create.as_ref(), *member, *history);
+            }
+            StoreJob::Keys(job) => {
+                let accounts = &self.accounts;
+                let is_blocked = |job: &SendJob| {
+                    let blocks = accounts.get(&job.to).map(|account| &account.blocks);
+                    blocks.is_some_and(|blocks| blocks.contains_key(job.from.user.key()))
+                };
+                let (reply, besides) = self.keyring.run(job, is_blocked);
+                if let Besides::EndToken(account, ended) = besides {
+                    let tokens = &mut self.accounts.get_mut(&account).expect("accounts stay").tokens;
+                    tokens.retain(|token| token_id(token) != ended);
+                }
+                StoreReply::Keys(reply)
             }
             StoreJob::Letters { account, after } => {
                 let waiting = self.letters.get(account).into_iter().flatten();
@@ -340,6 +358,7 @@ impl Model {
         SessionRecord {
             account: id,
             user: account.user.clone(),
+            token_id: token.as_ref().map(|token| token_id(token.reveal())),
             token,
             rooms: account.rooms.clone(),
             blocks: account.blocks.values().cloned().collect(),
@@ -425,12 +444,25 @@ pub fn failed(job: &StoreJob, failure: StoreFailure) -> StoreReply {
         StoreJob::Append { origin, .. } => FailedJob::Append { origin: *origin },
         StoreJob::Change { origin, change } => FailedJob::Change { origin: *origin, change: change.clone() },
         StoreJob::Join { origin, room, .. } => FailedJob::Join { origin: *origin, room: *room },
+        StoreJob::Keys(KeysJob::Send(job)) => FailedJob::Append { origin: job.origin },
+        StoreJob::Keys(KeysJob::Page { conn, account, device, .. }) => {
+            FailedJob::Mailbox { conn: *conn, account: *account, device: *device }
+        }
         StoreJob::Letters { account, .. } => FailedJob::Letters { account: *account },
         StoreJob::ForgetKeys { .. } | StoreJob::LettersDelivered { .. } | StoreJob::Maintain { .. } => {
             FailedJob::Other
         }
         StoreJob::Account { origin, .. }
         | StoreJob::History { origin, .. }
+        | StoreJob::Keys(
+            KeysJob::Ack { origin, .. }
+            | KeysJob::Attach { origin, .. }
+            | KeysJob::Claim { origin, .. }
+            | KeysJob::Devices { origin, .. }
+            | KeysJob::Enroll { origin, .. }
+            | KeysJob::Publish { origin, .. }
+            | KeysJob::Revoke { origin, .. },
+        )
         | StoreJob::Register { origin, .. }
         | StoreJob::Search { origin, .. }
         | StoreJob::Session { origin, .. } => FailedJob::Request { origin: *origin },
@@ -444,8 +476,14 @@ pub fn writes(job: &StoreJob) -> bool {
         job,
         StoreJob::Account { .. }
             | StoreJob::History { .. }
+            | StoreJob::Keys(KeysJob::Devices { .. } | KeysJob::Page { .. })
             | StoreJob::Letters { .. }
             | StoreJob::Maintain { .. }
             | StoreJob::Search { .. }
     )
+}
+
+/// What the store tells of a token.
+fn token_id(token: &str) -> TokenId {
+    TokenId(std::array::from_fn(|index| Sha256::digest(token)[index]))
 }

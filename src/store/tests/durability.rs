@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::*;
 
@@ -34,11 +35,44 @@ fn a_newer_database_is_left_alone() {
     bench.store = None;
     let path = schema::path(bench.dir.path());
     let conn = Connection::open(&path).expect("opens");
-    conn.pragma_update(None, "user_version", 2).expect("sets");
+    let (found, known) = (schema::VERSION + 1, schema::VERSION);
+    conn.pragma_update(None, "user_version", found).expect("sets");
     drop(conn);
     let error = Store::open(bench.dir.path(), StoreOptions::default()).err().expect("refuses");
-    assert!(error.to_string().contains("newer sottod (format 2, this one knows up to 1)"), "{error}");
-    assert_eq!(error, OpenError::Newer { path, found: 2, known: 1 });
+    let words = format!("newer sottod (format {found}, this one knows up to {known})");
+    assert!(error.to_string().contains(&words), "{error}");
+    assert_eq!(error, OpenError::Newer { path, found, known });
+}
+
+#[test]
+fn an_older_database_gets_what_it_lacks_and_keeps_what_it_has() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let conn = Connection::open(schema::path(dir.path())).expect("opens");
+    conn.execute_batch(schema::STEPS[0]).expect("the tables of the first version");
+    conn.pragma_update(None, "user_version", 1).expect("sets");
+    conn.execute_batch(
+        "INSERT INTO accounts (id, name, key, hash, created) VALUES (7, 'ann', 'ann', 'h', 1);
+         INSERT INTO rooms (id, name, key, creator, created, seq) VALUES (3, 'lobby', 'lobby', 7, 1, 1);
+         INSERT INTO messages (id, at, sender, me, text) VALUES ((3 << 36) + 1, 1, 'ann', 0, 'hello');",
+    )
+    .expect("what there was");
+    drop(conn);
+    for _ in 0..2 {
+        let (store, kept) = Store::open(dir.path(), StoreOptions::default()).expect("opens");
+        assert_eq!(kept.accounts.iter().map(|account| account.id).collect::<Vec<_>>(), [AccountId(7)]);
+        let version = store.conn.pragma_query_value(None, "user_version", |row| row.get(0));
+        assert_eq!(version, Ok(schema::VERSION));
+        let mut bench = Bench { store: Some(store), kept, dir: tempfile::tempdir().expect("unused") };
+        assert_eq!(bench.positions(RoomId(3)), [1]);
+        bench.enroll(AccountId(7), "laptop");
+    }
+}
+
+/// There are databases of every version: what a version added must stay what it was.
+#[test]
+fn what_a_version_added_is_never_changed() {
+    let digest = |text: &str| data_encoding::HEXLOWER.encode(&Sha256::digest(text)[..8]);
+    assert_eq!(schema::STEPS.map(digest), ["55ab0cfc05d19194", "a997179f269d4b9f"]);
 }
 
 #[test]

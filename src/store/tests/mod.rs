@@ -4,6 +4,7 @@ mod accounts;
 mod durability;
 mod full;
 mod history;
+mod keys;
 mod letters;
 mod maintain;
 mod operator;

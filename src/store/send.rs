@@ -1,0 +1,123 @@
+//! A private message that only devices can read: an envelope for each of them, all or none.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::e2e::envelope;
+use crate::hub::job::StoreReply;
+use crate::hub::job::keys::{Delivery, KeysReply, SendJob, SendRefusal};
+use crate::proto::id::{AccountId, Seq};
+use crate::proto::keys::{Envelope, NewEnvelope};
+use crate::proto::limits::{MAILBOX_BYTES_MAX, MAILBOX_ENVELOPES_MAX};
+use crate::store::batch::JobResult;
+use crate::store::position::{int, uint};
+use crate::store::{devices, mailbox};
+
+pub(super) fn send(conn: &Connection, job: &SendJob) -> JobResult {
+    let SendJob { origin, to, at, .. } = job;
+    if let Some(refusal) = check(conn, job)? {
+        return Ok(StoreReply::Keys(KeysReply::SendRefused { origin: *origin, refusal }));
+    }
+    let (mut kept, mut full) = (Vec::new(), Vec::new());
+    for new in &job.envelopes {
+        match keep(conn, job, *to, new)? {
+            Some(delivery) => kept.push(delivery),
+            None => full.push((*to, new.device)),
+        }
+    }
+    if kept.is_empty() && !full.is_empty() {
+        let refusal = SendRefusal::Full;
+        return Ok(StoreReply::Keys(KeysReply::SendRefused { origin: *origin, refusal }));
+    }
+    for new in &job.copies {
+        match keep(conn, job, job.from.account, new)? {
+            Some(delivery) => kept.push(delivery),
+            None => full.push((job.from.account, new.device)),
+        }
+    }
+    Ok(StoreReply::Keys(KeysReply::Sent { origin: *origin, to: *to, at: *at, kept, full }))
+}
+
+fn check(conn: &Connection, job: &SendJob) -> rusqlite::Result<Option<SendRefusal>> {
+    let SendJob { from, to, to_devices, own_devices, envelopes, copies, .. } = job;
+    if mailbox::find(conn, from.account, from.device)?.is_none() {
+        return Ok(Some(SendRefusal::NoSuchDevice));
+    }
+    if !conn.prepare_cached("SELECT 1 FROM accounts WHERE id = ?1")?.exists([to.0])? {
+        return Ok(Some(SendRefusal::NoSuchUser));
+    }
+    let blocked = conn
+        .prepare_cached("SELECT 1 FROM blocks WHERE account = ?1 AND key = ?2")?
+        .exists((to.0, &**from.user.key()))?;
+    if blocked {
+        return Ok(Some(SendRefusal::Blocked));
+    }
+    let to_self = *to == from.account;
+    let their = devices::numbers(conn, *to, to_self.then_some(from.device))?;
+    let own = match to_self {
+        true => Vec::new(),
+        false => devices::numbers(conn, from.account, Some(from.device))?,
+    };
+    if their != *to_devices || own != *own_devices {
+        return Ok(Some(SendRefusal::Changed { to: their, own }));
+    }
+    let mut bodies = envelopes.iter().chain(copies).map(|new| &*new.body.0);
+    if bodies.any(|body| envelope::Envelope::parse(body).is_err()) {
+        return Ok(Some(SendRefusal::Malformed));
+    }
+    Ok(None)
+}
+
+/// Puts an envelope into its mailbox; `None` if that is full.
+fn keep(
+    conn: &Connection,
+    job: &SendJob,
+    account: AccountId,
+    new: &NewEnvelope,
+) -> rusqlite::Result<Option<Delivery>> {
+    let SendJob { from, at, .. } = job;
+    let NewEnvelope { device, body } = new;
+    let place = conn
+        .prepare_cached(
+            "UPDATE devices SET seq = seq + 1, bytes = bytes + ?3
+             WHERE account = ?1 AND device = ?2 AND seq - taken < ?4 AND bytes + ?3 - taken_bytes <= ?5
+             RETURNING id, seq, bytes",
+        )?
+        .query_row(
+            (account.0, device.number(), length(&body.0), MAILBOX_ENVELOPES.0, MAILBOX_ENVELOPES.1),
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+        )
+        .optional()?;
+    let Some((mailbox, seq, up_to)) = place else { return Ok(None) };
+    conn.prepare_cached(
+        "INSERT INTO envelopes (mailbox, seq, up_to, at, sender, uid, device, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute((
+        mailbox,
+        seq,
+        up_to,
+        int(at.0),
+        &**from.user.shown(),
+        from.account.0,
+        from.device.number(),
+        &*body.0,
+    ))?;
+    let envelope = Arc::new(Envelope {
+        seq: Seq(uint(seq)),
+        from: from.user.shown().clone(),
+        uid: from.account,
+        device: from.device,
+        at: *at,
+        body: body.clone(),
+    });
+    Ok(Some(Delivery { account, device: *device, envelope }))
+}
+
+fn length(body: &[u8]) -> i64 {
+    i64::try_from(body.len()).unwrap_or(i64::MAX)
+}
+
+/// What a mailbox holds, as SQLite counts.
+const MAILBOX_ENVELOPES: (i64, i64) = (MAILBOX_ENVELOPES_MAX as i64, MAILBOX_BYTES_MAX as i64);
