@@ -186,7 +186,12 @@ impl<'a, W: Write> Plain<'a, W> {
                     self.tell(&Told::Answer(RequestId::NONE, answer))?;
                 }
             }
-            Event::LoggedIn(_) | Event::MembersChanged(_) | Event::Older { .. } | Event::TopicChanged(_) => {}
+            Event::FileOffered { .. }
+            | Event::LoggedIn(_)
+            | Event::MembersChanged(_)
+            | Event::Older { .. }
+            | Event::PrivateChanged(_)
+            | Event::TopicChanged(_) => {}
         }
         Ok(None)
     }

@@ -45,4 +45,4 @@ mod key;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -96,7 +96,7 @@ fn say(model: &mut Model, session: &mut Session, now: Now, place: Place, text: &
         Place::Person(user) => text
             .lines()
             .filter(|line| !line.trim().is_empty())
-            .try_for_each(|line| session.message(user, line).map(&mut asked)),
+            .try_for_each(|line| session.message(now, user, line).map(&mut asked)),
     };
     if let Err(unsent) = said {
         session.note(now, known(session, place), Kind::Error, unsent.to_string());

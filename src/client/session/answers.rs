@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::client::private::Asked;
 use crate::client::scrollback::{Kind, Line, Origin, Seal};
 use crate::client::session::event::{Event, Failure, Place, Stop, Ticket, Unsent};
 use crate::client::session::requests::room_name;
@@ -25,6 +26,7 @@ pub enum Outstanding {
     Login,
     Older { room: RoomName },
     Ping,
+    Private(Asked),
     Quit,
     Say { room: RoomName, ticket: Ticket },
 }
@@ -68,7 +70,8 @@ impl Outstanding {
 
     /// Somebody waits for the answer.
     pub(super) fn matters(&self) -> bool {
-        !matches!(self, Outstanding::Hello | Outstanding::Ping)
+        // What private messages wait for, they know themselves.
+        !matches!(self, Outstanding::Hello | Outstanding::Ping | Outstanding::Private(_))
     }
 
     /// The connection is gone: who must be told that there will be no answer. What the session
@@ -189,6 +192,7 @@ impl Session {
                 let sent = self.ping_sent.take();
                 self.lag = sent.map(|sent| Duration::from_millis(now.mono.since_ms(sent)));
             }
+            (Outstanding::Private(asked), refused) => self.handle_private_reply(now, asked, refused, line)?,
             (Outstanding::Quit, _) => self.stop(Stop::Quit),
             (Outstanding::Say { room, ticket }, None) => {
                 self.handle_said(&room, ticket, wire::ok(line)?);

@@ -50,6 +50,7 @@ impl Session {
 
     /// Sends what has become possible: entering rooms, filling gaps, saying what waits.
     pub(super) fn advance(&mut self, now: Now) {
+        self.advance_private(now);
         let paused = self.pause.is_some_and(|pause| now.mono < pause);
         if paused || self.restoring.is_some() || !matches!(self.phase, Phase::Online { .. }) {
             return;

@@ -21,6 +21,9 @@ pub enum Event {
     LoggedIn(LoggedIn),
     /// The name or the password was refused; [`Session::log_in`](super::Session::log_in) tries another.
     LoginRefused(Refused),
+    /// Somebody offers a file: see [`Private::offers`](crate::client::private::Private::offers); `key` names
+    /// it there. A line in the conversation says so.
+    FileOffered { from: UserName, key: Vec<u8> },
     /// The connection is lost, or could not be made; comes once for an interruption, however many
     /// attempts fail. The session goes on trying by itself unless a [`Event::Stopped`] follows.
     Lost(Lost),
@@ -30,6 +33,9 @@ pub enum Event {
     MembersChanged(RoomName),
     /// Older lines were put in front; `start`: there are no older ones.
     Older { room: RoomName, lines: usize, start: bool },
+    /// Private messages with somebody, or in general, are protected otherwise than before, wait, or have
+    /// arrived: whatever is drawn of it must be drawn anew.
+    PrivateChanged(Option<UserName>),
     /// In this room now; its recent messages, or those that were missed, follow. Also after an
     /// interruption.
     RoomEntered(RoomName),
@@ -100,6 +106,8 @@ impl fmt::Display for Failure {
 pub enum Unsent {
     /// Not a name of a room or a user.
     BadName,
+    /// Private messages are off on this device; its lines say why.
+    PrivateOff,
     /// Not logged in at the moment. (What is said in a room is kept and sent later, this was not.)
     Offline,
     /// Not in that room.
@@ -112,6 +120,10 @@ pub enum Unsent {
     TooLong,
     /// Too much waits for the server already.
     TooMany,
+    /// The reader's identity has changed, and nobody has agreed to it yet.
+    Untrusted,
+    /// The reader had keys, and this session could only send without encryption.
+    WasEncrypted,
 }
 
 impl fmt::Display for Unsent {
@@ -121,9 +133,16 @@ impl fmt::Display for Unsent {
             Unsent::NoRoom => "no-room: join a room first",
             Unsent::NotInRoom => "not-in-room: you are not in this room",
             Unsent::Nothing => "missing-argument: there is nothing to see in this text",
+            Unsent::PrivateOff => "private-off: private messages are off on this device",
             Unsent::Offline => "offline: not connected at the moment",
             Unsent::TooLong => "line-too-long: this is too long for one message",
             Unsent::TooMany => "busy: too much waits for the server already",
+            Unsent::Untrusted => {
+                "identity-changed: the identity has changed; /verify or /trust this user before you send"
+            }
+            Unsent::WasEncrypted => {
+                "encryption-missing: this user has keys, and this session has none; /plain sends without"
+            }
         })
     }
 }

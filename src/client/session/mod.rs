@@ -33,6 +33,7 @@ mod entering;
 mod errands;
 mod naming;
 mod news;
+pub mod privately;
 mod read;
 mod requests;
 mod saying;
@@ -44,6 +45,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::client::private::Private;
 use crate::client::scrollback::{Kind, Line, Origin, Scrollback, Seal};
 use crate::client::session::answers::Outstanding;
 use crate::client::session::event::{Event, Failure, Lost, Place, Stop};
@@ -144,6 +146,8 @@ pub struct Session {
     odd_lines: u32,
     /// The request whose answer comes after all rooms that the login restores.
     restoring: Option<i64>,
+    /// Keys and encrypted conversations, once they were unlocked.
+    private: Option<Box<Private>>,
     lines: VecDeque<Zeroizing<String>>,
     events: VecDeque<Event>,
 }
@@ -154,6 +158,8 @@ pub struct Person {
     name: UserName,
     scrollback: Scrollback,
     touched: u64,
+    /// It was said that messages here are not encrypted.
+    warned: bool,
 }
 
 impl Person {
@@ -215,6 +221,7 @@ impl Session {
             lag: None,
             odd_lines: 0,
             restoring: None,
+            private: None,
             lines: VecDeque::new(),
             events: VecDeque::new(),
         };
@@ -286,16 +293,18 @@ impl Session {
         }
     }
 
-    /// Texts that were accepted and are not confirmed by the server, in all rooms.
+    /// Texts that were accepted and are not confirmed by the server, in all conversations.
     pub fn unconfirmed(&self) -> usize {
-        self.rooms.values().map(|room| room.outbox.len()).sum()
+        let private = self.private.as_ref().map_or(0, |private| private.unconfirmed());
+        private + self.rooms.values().map(|room| room.outbox.len()).sum::<usize>()
     }
 
     /// Nothing is on its way or waits to be sent, and no room has a gap: what was asked is answered.
     pub fn is_settled(&self) -> bool {
         let rooms = self.rooms.values().all(Room::is_settled);
         let asked = self.outstanding.values().any(Outstanding::matters);
-        matches!(self.phase, Phase::Online { .. }) && rooms && !asked && self.lines.is_empty()
+        let private = self.private.as_ref().is_none_or(|private| private.is_settled());
+        matches!(self.phase, Phase::Online { .. }) && rooms && !asked && private && self.lines.is_empty()
     }
 
     // ---- the connection -------------------------------------------------------------------------
@@ -378,7 +387,8 @@ impl Session {
                     Some(_) => self.heard + SILENCE_MAX,
                     None => self.heard + PING_AFTER,
                 };
-                Some(self.pause.map_or(quiet, |pause| pause.min(quiet)))
+                let private = self.private.as_ref().and_then(|private| private.next_deadline());
+                [Some(quiet), self.pause, private].into_iter().flatten().min()
             }
             Phase::Resting { until } | Phase::Quitting { until } => Some(until),
             Phase::Refused | Phase::Stopped => None,
@@ -396,6 +406,7 @@ impl Session {
                 self.pause = None;
                 self.advance(now);
             }
+            Phase::Online { .. } if self.is_private_due(now) => self.handle_private_timeout(now),
             Phase::Online { .. } if self.ping_sent.is_some() => self.lose(now, Lost::Silent),
             Phase::Online { .. } => self.ping(now),
             Phase::Resting { .. } => {
@@ -408,18 +419,22 @@ impl Session {
     }
 
     /// The next line to send, with its end; to be asked for until there is none.
+    ///
+    /// Nothing while there are changes to be stored: see [`Session::take_changes`].
     pub fn poll_line(&mut self) -> Option<Zeroizing<String>> {
-        self.lines.pop_front()
+        if self.must_store() { None } else { self.lines.pop_front() }
     }
 
     /// There is something to send.
     pub fn has_lines(&self) -> bool {
-        !self.lines.is_empty()
+        !self.lines.is_empty() || self.has_changes()
     }
 
     /// The next event; to be asked for until there is none.
+    ///
+    /// Nothing while there are changes to be stored: see [`Session::take_changes`].
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        if self.must_store() { None } else { self.events.pop_front() }
     }
 
     /// Ends the connection and everything that depends on it, and rests before the next one.
@@ -453,10 +468,16 @@ impl Session {
         self.ping_sent = None;
         self.lag = None;
         for outstanding in std::mem::take(&mut self.outstanding).into_values() {
-            if let Some(ticket) = outstanding.abandoned() {
-                self.events.push_back(Event::Answered { ticket, outcome: Err(Failure::Lost) });
+            match outstanding {
+                Outstanding::Private(asked) => self.abandon_private(asked),
+                other => {
+                    if let Some(ticket) = other.abandoned() {
+                        self.events.push_back(Event::Answered { ticket, outcome: Err(Failure::Lost) });
+                    }
+                }
             }
         }
+        self.disconnect_private();
         for room in self.rooms.values_mut() {
             room.interrupt();
         }
@@ -519,6 +540,7 @@ impl Session {
             name: user.clone(),
             scrollback: Scrollback::default(),
             touched,
+            warned: false,
         });
         person.touched = touched;
         person

@@ -47,6 +47,7 @@ impl Session {
         if returning && !guest {
             self.compare_memberships(now, &memberships);
         }
+        self.begin_private(now);
         if !memberships.is_empty() {
             // The server shows the restored rooms by itself, before it answers anything else. What it
             // did not show when this is answered is asked for.

@@ -15,7 +15,12 @@ impl Session {
     pub(super) fn handle_news(&mut self, now: Now, ev: &str, kind: &str, line: &[u8]) -> Result<(), Odd> {
         match ev {
             "message" => self.handle_message(wire::event(line)?),
-            "private" => self.handle_private(wire::event(line)?),
+            "private" => self.handle_private(now, wire::event(line)?),
+            "envelope" => self.handle_envelope(now, &wire::event(line)?),
+            "pair" => self.handle_pair_answer(now, &wire::event(line)?),
+            "notice" if matches!(kind, "detached" | "device" | "sealed") => {
+                self.handle_private_notice(now, kind, line)
+            }
             "error" => {
                 let error: Notice = wire::event(line)?;
                 let code = error.code.ok_or(Odd)?;
@@ -50,9 +55,10 @@ impl Session {
         Ok(())
     }
 
-    fn handle_private(&mut self, private: wire::Private) -> Result<(), Odd> {
+    fn handle_private(&mut self, now: Now, private: wire::Private) -> Result<(), Odd> {
         let own = self.is_own(&private.from);
         let peer = read::user(if own { &private.to } else { &private.from })?;
+        self.heed_plain(now, &peer, own, &private);
         let line = Line {
             kind: Kind::Say,
             origin: Origin::Live,

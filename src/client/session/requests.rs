@@ -42,7 +42,7 @@ impl Session {
                 self.say(now, &room_name(room)?, &text, me)
             }
             Command::Msg { user, text } => {
-                self.message(&UserName::parse(&user).map_err(|_| Unsent::BadName)?, &text)
+                self.message(now, &UserName::parse(&user).map_err(|_| Unsent::BadName)?, &text)
             }
             Command::Help { topic } => {
                 let (ticket, topic) = (self.ticket(), topic.map(Cow::into_owned));
@@ -78,13 +78,6 @@ impl Session {
         self.rooms.get_mut(room).ok_or(Unsent::NotInRoom)?.outbox.extend(sayings);
         self.advance(now);
         Ok(ticket)
-    }
-
-    /// Sends a private message. When it went out, the line appears in the conversation.
-    pub fn message(&mut self, user: &UserName, text: &str) -> Result<Ticket, Unsent> {
-        // The server would cut out the ends of lines, and join the words around them.
-        let text = text.replace('\n', " ").into();
-        self.ask(Command::Msg { user: user.shown().as_ref().into(), text })
     }
 
     /// Enters a room, or creates it; at the next opportunity if there is no connection. The answer
@@ -133,7 +126,7 @@ impl Session {
     }
 
     /// Asks for anything else. Not for joining, saying and quitting, which [`Session::act`] knows.
-    fn ask(&mut self, command: Command<'_>) -> Result<Ticket, Unsent> {
+    pub(super) fn ask(&mut self, command: Command<'_>) -> Result<Ticket, Unsent> {
         if !matches!(self.phase, Phase::Online { .. }) {
             return Err(Unsent::Offline);
         }
@@ -185,7 +178,7 @@ impl Session {
         self.lines.push_back(request::encode(id, command));
     }
 
-    fn ticket(&mut self) -> Ticket {
+    pub(super) fn ticket(&mut self) -> Ticket {
         self.next_ticket += 1;
         Ticket(self.next_ticket)
     }

@@ -80,6 +80,8 @@ fn shown(event: Event) -> String {
         Event::Line { place, line, .. } => format!("{place}: [{}]", line.text),
         Event::MembersChanged(room) => format!("members of {room}"),
         Event::Older { room, lines, start } => format!("{lines} older in {room}, start {start}"),
+        Event::FileOffered { from, .. } => format!("file offered by {from}"),
+        Event::PrivateChanged(_) => "private changed".to_owned(),
         Event::RoomEntered(room) => format!("entered {room}"),
         Event::RoomExited(room) => format!("exited {room}"),
         Event::Stopped(why) => format!("stopped: {why:?}"),
@@ -349,7 +351,7 @@ fn what_cannot_be_said_is_refused_at_once() {
     assert_eq!(talk.say("one more"), Err(Unsent::TooMany));
     talk.session.disconnected(talk.now, Lost::Closed);
     let bob = UserName::parse("bob").expect("a name");
-    assert_eq!(talk.session.message(&bob, "hi"), Err(Unsent::Offline));
+    assert_eq!(talk.session.message(talk.now, &bob, "hi"), Err(Unsent::Offline));
 }
 
 #[test]
@@ -444,20 +446,28 @@ fn a_room_that_cannot_be_entered_is_told_to_whoever_asked() {
 fn private_messages_go_out_come_in_and_are_not_repeated_in_doubt() {
     let mut talk = Talk::guest();
     let bob = UserName::parse("bob").expect("a name");
-    talk.session.message(&bob, "one\ntwo").expect("accepted");
+    talk.session.message(talk.now, &bob, "one\ntwo").expect("accepted");
     talk.sent(&[r#"{"id":4,"cmd":"msg","user":"bob","text":"one two"}"#]);
     talk.hear(r#"{"re":4,"ok":{"to":"Bob","ts":"2026-01-31T12:00:00.000Z","kept":false}}"#);
     talk.hear(r#"{"ev":"private","from":"Bob","to":"alice","ts":"2026-01-31T12:00:00.000Z","text":"three"}"#);
     let events: Vec<String> = std::iter::from_fn(|| talk.session.poll_event()).map(shown).collect();
-    assert_eq!(events[0], "Bob: alice: one two");
-    assert_eq!(events[2], "Bob: Bob: three");
-    talk.session.message(&bob, "four").expect("accepted");
+    assert!(
+        events[0].starts_with("bob: [not-encrypted: messages with bob are NOT encrypted"),
+        "{}",
+        events[0]
+    );
+    assert_eq!(events[1], "Bob: alice: one two");
+    assert_eq!(events[3], "Bob: Bob: three");
+    talk.session.message(talk.now, &bob, "four").expect("accepted");
     talk.session.disconnected(talk.now, Lost::Closed);
     talk.events(&[
         "failure connection-lost: it is not known whether this was done",
         "lost: the server closed the connection",
     ]);
-    assert_eq!(talk.session.people().map(|person| person.scrollback().len()).sum::<usize>(), 2);
+    assert_eq!(talk.session.people().map(|person| person.scrollback().len()).sum::<usize>(), 3);
+    let lines = talk.session.scrollback(&Place::Person(bob)).expect("there").lines(0..3);
+    let seals: Vec<Seal> = lines.iter().map(|line| line.seal).collect();
+    assert_eq!(seals, [Seal::ServerReadable, Seal::NotEncrypted, Seal::NotEncrypted]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! never a panic. A reply is decoded in two steps: [`head`] tells whose reply it is, and who asked
 //! knows what to expect inside ([`ok`]).
 
+pub mod keys;
 pub mod request;
 
 use serde::de::DeserializeOwned;
@@ -47,7 +48,12 @@ pub struct Refused {
 impl Refused {
     /// Whether it is this code.
     pub fn is(&self, code: Code) -> bool {
-        *self.code.0 == *code.as_str()
+        self.is_code(code.as_str())
+    }
+
+    /// The same by the code's text.
+    pub fn is_code(&self, code: &str) -> bool {
+        *self.code.0 == *code
     }
 }
 

@@ -44,8 +44,10 @@ pub fn handle(model: &mut Model, session: &Session, event: Event) -> Vec<Action>
         }
         Event::RoomEntered(room) => handle_entered(model, session, room),
         // The session ends the run, and everything else is read from it when it is drawn.
-        Event::MembersChanged(_)
+        Event::FileOffered { .. }
+        | Event::MembersChanged(_)
         | Event::Older { .. }
+        | Event::PrivateChanged(_)
         | Event::RoomExited(_)
         | Event::Stopped(_)
         | Event::TopicChanged(_) => Vec::new(),

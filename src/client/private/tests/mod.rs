@@ -1,0 +1,5 @@
+//! Private messages as people have them: real sessions with real keys, and a server of some pages.
+
+mod server;
+mod talking;
+mod world;
