@@ -109,8 +109,8 @@ impl Reader {
         out.push(Effect::AwaitDrain(self.conn));
     }
 
-    fn has_enough(&self) -> bool {
-        self.envelopes >= ENVELOPES_PAGE_MAX || self.bytes >= PAGE_BYTES_MAX
+    fn has_enough(&self, bytes_max: usize) -> bool {
+        self.envelopes >= ENVELOPES_PAGE_MAX || self.bytes >= bytes_max
     }
 }
 
@@ -184,11 +184,12 @@ impl Hub {
     /// An envelope was committed: whoever reads its mailbox and has caught up is told at once.
     pub(super) fn deliver_envelope(&mut self, delivery: Delivery, out: &mut Vec<Effect>) {
         let Delivery { account, device, envelope } = delivery;
+        let bytes_max = self.page_bytes();
         let Some(reader) = self.mailboxes.readers.get_mut(&(account, device)) else { return };
         match &mut reader.reading {
             Reading::CaughtUp => {
                 reader.tell(envelope, out);
-                if reader.has_enough() {
+                if reader.has_enough(bytes_max) {
                     reader.rest(false, out);
                 }
             }
@@ -247,11 +248,19 @@ impl Hub {
     }
 
     fn fetch_envelopes(&mut self, address: Address, out: &mut Vec<Effect>) {
+        let bytes = self.page_bytes();
         let Some(reader) = self.mailboxes.readers.get_mut(&address) else { return };
         reader.reading = Reading::Fetching;
         let (account, device) = address;
-        let page = KeysJob::Page { conn: reader.conn, account, device, after: reader.told };
+        let page = KeysJob::Page { conn: reader.conn, account, device, after: reader.told, bytes };
         self.submit_store(StoreJob::Keys(page), out);
+    }
+
+    /// Bytes of envelopes in a page. Encoded, the shortest are about twice as long, and a page must leave
+    /// most of a send queue to what else is told: a reader on a slow line would be closed at each attempt,
+    /// and never come to acknowledge anything.
+    fn page_bytes(&self) -> usize {
+        PAGE_BYTES_MAX.min(self.settings.limits.send_queue_hard / PAGES_PER_QUEUE)
     }
 
     /// The reader for whom this connection's page was read, unless another has taken its place.
@@ -264,6 +273,9 @@ impl Hub {
 pub(super) fn not_attached() -> Refusal {
     Refusal::new(Code::NoSuchDevice, "this connection is attached to no device; `attach` first")
 }
+
+/// Pages whose envelopes would fill a send queue, before they are encoded.
+const PAGES_PER_QUEUE: usize = 4;
 
 #[cfg(test)]
 mod tests;

@@ -171,8 +171,8 @@ fn keys(conn: &Connection, job: &KeysJob) -> Result<(StoreReply, bool), JobError
             let (account, identity, replace, now) = (*account, *identity, *replace, *now);
             devices::enroll(conn, *origin, &Enrolment { account, identity, name, replace, now })
         }
-        KeysJob::Page { conn: reader, account, device, after } => {
-            mailbox::page(conn, *reader, *account, *device, *after)
+        KeysJob::Page { conn: reader, account, device, after, bytes } => {
+            mailbox::page(conn, *reader, *account, *device, *after, *bytes)
         }
         KeysJob::Publish { origin, account, prekeys } => {
             self::prekeys::publish(conn, *origin, *account, prekeys)

@@ -12,7 +12,7 @@ use crate::hub::job::StoreReply;
 use crate::hub::job::keys::{KeysRefusal, KeysReply, TokenId};
 use crate::proto::id::{AccountId, ConnId, DeviceId, Origin, Seq};
 use crate::proto::keys::{Attached, Envelope, Sealed};
-use crate::proto::limits::{ENVELOPES_KEPT, ENVELOPES_PAGE_MAX, PAGE_BYTES_MAX};
+use crate::proto::limits::{ENVELOPES_KEPT, ENVELOPES_PAGE_MAX};
 use crate::proto::time::Timestamp;
 use crate::store::batch::{JobError, JobResult};
 use crate::store::devices::{self, refused};
@@ -84,6 +84,7 @@ pub(super) fn page(
     account: AccountId,
     device: DeviceId,
     after: Seq,
+    bytes_max: usize,
 ) -> JobResult {
     let mut statement = conn.prepare_cached(
         "SELECT envelopes.seq, sender, uid, envelopes.device, at, body FROM devices
@@ -97,7 +98,7 @@ pub(super) fn page(
     while let Some(row) = rows.next()? {
         let envelope = envelope(row)?;
         bytes += envelope.body.0.len();
-        let full = envelopes.len() >= ENVELOPES_PAGE_MAX as usize || bytes > PAGE_BYTES_MAX;
+        let full = envelopes.len() >= ENVELOPES_PAGE_MAX as usize || bytes > bytes_max;
         if full && !envelopes.is_empty() {
             more = true;
             break;

@@ -112,13 +112,19 @@ impl Keyring {
                 };
                 self.enroll(*origin, *account, *identity, *replace, new)
             }
-            KeysJob::Page { conn, account, device, after } => {
+            KeysJob::Page { conn, account, device, after, bytes } => {
                 let taken = self.device(*account, *device).map_or(u64::MAX, |device| device.taken);
                 let all = self.archive.get(&(*account, *device)).map(Vec::as_slice).unwrap_or_default();
                 let waits = |envelope: &&Arc<Envelope>| envelope.seq.0 > taken.max(after.0);
                 let mut envelopes: Vec<Arc<Envelope>> = all.iter().filter(waits).cloned().collect();
-                let more = envelopes.len() > ENVELOPES_PAGE_MAX as usize;
-                envelopes.truncate(ENVELOPES_PAGE_MAX as usize);
+                let mut room = *bytes;
+                let fits = |envelope: &Arc<Envelope>| {
+                    let rest = room.checked_sub(envelope.body.0.len());
+                    rest.map(|rest| room = rest)
+                };
+                let count = envelopes.iter().map_while(fits).count().clamp(1, ENVELOPES_PAGE_MAX as usize);
+                let more = envelopes.len() > count;
+                envelopes.truncate(count);
                 KeysReply::Page { conn: *conn, account: *account, device: *device, envelopes, more }
             }
             KeysJob::Publish { origin, account, prekeys } => self.publish(*origin, *account, prekeys),

@@ -50,12 +50,14 @@ pub enum KeysJob {
         now: Timestamp,
     },
     /// Envelopes of a device behind `after`, oldest first, at most
-    /// [`ENVELOPES_PAGE_MAX`](crate::proto::limits::ENVELOPES_PAGE_MAX); `conn` reads them.
+    /// [`ENVELOPES_PAGE_MAX`](crate::proto::limits::ENVELOPES_PAGE_MAX), and no more bytes than that,
+    /// but for the first; `conn` reads them.
     Page {
         conn: ConnId,
         account: AccountId,
         device: DeviceId,
         after: Seq,
+        bytes: usize,
     },
     Publish {
         origin: Origin,

@@ -127,7 +127,7 @@ impl Bench {
 
     /// The store reads the page that was asked for last.
     fn page(&mut self, seqs: impl IntoIterator<Item = u64>, more: bool) {
-        let Some(StoreJob::Keys(KeysJob::Page { conn, account, device, after })) = self.jobs.pop() else {
+        let Some(StoreJob::Keys(KeysJob::Page { conn, account, device, after, .. })) = self.jobs.pop() else {
             panic!("no page is wanted: {:?}", self.jobs);
         };
         let envelopes: Vec<Arc<Envelope>> = seqs.into_iter().map(|seq| envelope(seq, 200)).collect();
@@ -212,6 +212,28 @@ fn long_envelopes_fill_a_page_by_their_bytes() {
     assert_eq!(bench.heard(reader).len(), fit);
     bench.drained(reader);
     assert_eq!(bench.wanted(), Some(fit as u64));
+}
+
+#[test]
+fn a_page_is_no_more_than_a_part_of_a_send_queue() {
+    let mut bench = Bench::new();
+    let hard = 256 * 1024;
+    bench.hub.settings.limits.send_queue_hard = hard;
+    let reader = bench.reader(0, 1);
+    assert!(
+        matches!(bench.jobs[..], [StoreJob::Keys(KeysJob::Page { bytes: 65_536, .. })]),
+        "{:?}",
+        bench.jobs
+    );
+    bench.page([1], false);
+    bench.drained(reader);
+    bench.heard(reader);
+    for seq in 2..20 {
+        bench.committed(seq, 16_384);
+    }
+    assert_eq!(bench.heard(reader), [2, 3, 4, 5]);
+    bench.drained(reader);
+    assert_eq!(bench.wanted(), Some(5));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::sending::sending;
 use super::*;
-use crate::proto::limits::{ENVELOPES_KEPT, ENVELOPES_PAGE_MAX, PAGE_BYTES_MAX};
+use crate::proto::limits::{ENVELOPES_KEPT, ENVELOPES_PAGE_MAX};
 use crate::store::mailbox::ROWS_PER_STEP;
 
 /// Ann with one device, who writes to bob with one.

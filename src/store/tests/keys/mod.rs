@@ -16,6 +16,7 @@ use crate::proto::keys::{
     Attached, Bundle, DeviceAbout, Envelope, NewEnvelope, NewPrekeys, OneTimePrekey, PublicKey, Sealed,
     Signature, SignedPrekey,
 };
+use crate::proto::limits::PAGE_BYTES_MAX;
 use crate::store::operator::Operator;
 
 /// Somebody's identity, by a number.
@@ -116,7 +117,8 @@ impl Bench {
 
     /// What waits behind a position, as far as one page goes.
     fn wait(&mut self, account: AccountId, number: u32, after: u64) -> (Vec<u64>, bool) {
-        let page = KeysJob::Page { conn: GUEST, account, device: device(number), after: Seq(after) };
+        let (device, after, bytes) = (device(number), Seq(after), PAGE_BYTES_MAX);
+        let page = KeysJob::Page { conn: GUEST, account, device, after, bytes };
         match self.keys(page) {
             KeysReply::Page { envelopes, more, .. } => {
                 (envelopes.iter().map(|envelope| envelope.seq.0).collect(), more)

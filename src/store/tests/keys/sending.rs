@@ -84,7 +84,7 @@ fn each_device_gets_its_envelope_under_its_own_number() {
     };
     assert_eq!(**envelope, expected);
     bench.restart();
-    let page = KeysJob::Page { conn: GUEST, account: bob, device: device(desk), after: Seq(1) };
+    let page = KeysJob::Page { conn: GUEST, account: bob, device: device(desk), after: Seq(1), bytes: 0 };
     match bench.keys(page) {
         KeysReply::Page { conn: GUEST, envelopes, more: false, .. } => assert_eq!(*envelopes[0], expected),
         other => panic!("{other:?}"),
