@@ -279,7 +279,7 @@ fn names(code: &str, path: &str) -> bool {
 }
 
 /// Modules that are functions of their inputs.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "proto/",
     "dialect/",
     "hub/",
@@ -288,6 +288,7 @@ const PURE: [&str; 9] = [
     "e2e/",
     "client/private",
     "client/session",
+    "client/transfer/ledger",
     "tui/update",
 ];
 
@@ -318,8 +319,8 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("rusqlite::", &["store/", "client/vault"]),
     ("bcrypt::", &["work/"]),
     ("rcgen::", &["server/"]),
-    ("thread::Builder", &["work/", "server/", "client/link", "tui/"]),
-    ("thread::spawn", &["work/", "server/", "client/link", "tui/"]),
+    ("thread::Builder", &["work/", "server/", "client/link", "client/transfer", "tui/"]),
+    ("thread::spawn", &["work/", "server/", "client/link", "client/transfer", "tui/"]),
     ("ratatui::", &["tui/"]),
     ("crossterm::", &["tui/"]),
     ("tokio::", &["nobody"]),

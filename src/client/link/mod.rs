@@ -436,7 +436,7 @@ impl Link {
 }
 
 /// Without the number that the system gives an error.
-fn sentence(error: &io::Error) -> String {
+pub fn sentence(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());
     text[..end].to_lowercase()
@@ -446,7 +446,8 @@ fn cannot_keep(trust: &Trust, error: &io::Error) -> String {
     format!("{}: the server's fingerprint cannot be kept: {error}", trust.known().display())
 }
 
-fn client_config(
+/// TLS as this client speaks it, on every connection.
+pub fn client_config(
     provider: Arc<CryptoProvider>,
     watcher: &Arc<Watcher>,
 ) -> io::Result<Arc<rustls::ClientConfig>> {

@@ -10,7 +10,7 @@ use crate::client::session::{Session, read};
 use crate::client::wire::{self, Odd, Refused};
 use crate::proto::command::Command;
 use crate::proto::event::{Access, Answer, Named};
-use crate::proto::id::Seq;
+use crate::proto::id::{FileId, Seq};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::refusal::Code;
 use crate::proto::secret::Secret;
@@ -36,6 +36,7 @@ pub enum Outstanding {
 pub enum Expected {
     /// Nothing but that it was done, which is known beforehand.
     Done(Answer),
+    Files,
     Found {
         query: String,
     },
@@ -58,6 +59,8 @@ pub enum Expected {
         room: RoomName,
         changed: bool,
     },
+    Upload,
+    UploadStatus,
     Users,
     Whois,
 }
@@ -115,6 +118,12 @@ impl Expected {
             }
             Command::Passwd { new, .. } => return Ok(Expected::Password { new: new.clone() }),
             Command::History { room: name, .. } => return Ok(Expected::History { room: room(name)? }),
+            Command::Decline { file } => Answer::Declined { file: file_id(file)? },
+            Command::Delete { file } => Answer::Deleted { file: file_id(file)? },
+            Command::Files { .. } => return Ok(Expected::Files),
+            Command::Finish { file } => Answer::Finished { file: file_id(file)? },
+            Command::Upload { .. } => return Ok(Expected::Upload),
+            Command::UploadStatus { .. } => return Ok(Expected::UploadStatus),
             Command::List { .. } => return Ok(Expected::Users),
             Command::Login { .. } | Command::Nick { .. } | Command::Register { .. } => {
                 return Ok(Expected::Named);
@@ -137,12 +146,8 @@ impl Expected {
             Command::Ack { .. }
             | Command::Attach { .. }
             | Command::Claim { .. }
-            | Command::Decline { .. }
-            | Command::Delete { .. }
             | Command::Devices { .. }
             | Command::Enroll { .. }
-            | Command::Files { .. }
-            | Command::Finish { .. }
             | Command::Hello { .. }
             | Command::Help { .. }
             | Command::Join { .. }
@@ -153,9 +158,7 @@ impl Expected {
             | Command::Revoke { .. }
             | Command::Say { .. }
             | Command::Secret { .. }
-            | Command::Send(_)
-            | Command::Upload { .. }
-            | Command::UploadStatus { .. } => Answer::Pong,
+            | Command::Send(_) => Answer::Pong,
         }))
     }
 }
@@ -212,6 +215,7 @@ impl Session {
                 }
                 answer
             }
+            Expected::Files => read::files(wire::ok(line)?)?,
             Expected::Found { query } => read::found(query, wire::ok(line)?),
             Expected::History { room } => read::history(room, wire::ok(line)?),
             Expected::Members => read::members(wire::ok(line)?)?,
@@ -254,10 +258,16 @@ impl Session {
                 }
                 Answer::Topic { room, topic, changed }
             }
+            Expected::Upload => read::upload(wire::ok(line)?)?,
+            Expected::UploadStatus => read::upload_status(wire::ok(line)?)?,
             Expected::Users => read::users(wire::ok(line)?),
             Expected::Whois => read::whois(wire::ok(line)?)?,
         })
     }
+}
+
+fn file_id(text: &str) -> Result<FileId, Unsent> {
+    FileId::parse(text).ok_or(Unsent::BadName)
 }
 
 /// The same request may succeed a little later.

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use crate::client::wire::{self, Clean, Notice, Odd};
+use crate::client::wire::{self, Clean, Notice, Odd, files};
 use crate::proto::event::{Access, Answer, Entry, Event, Status, Whois, WhoisOnline};
-use crate::proto::id::Seq;
+use crate::proto::id::{FileId, Seq};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::pages::{
-    Found, HistoryPage, MemberLine, MembersPage, Part, RoomLine, RoomsPage, UserLine, UsersPage,
+    FileLine, FilesPage, Found, HistoryPage, MemberLine, MembersPage, Part, RoomLine, RoomsPage, UserLine,
+    UsersPage,
 };
 
 pub fn room(name: &str) -> Result<RoomName, Odd> {
@@ -17,6 +18,38 @@ pub fn room(name: &str) -> Result<RoomName, Odd> {
 
 pub fn user(name: &str) -> Result<UserName, Odd> {
     UserName::parse(name).map_err(|_| Odd)
+}
+
+fn file(id: &str) -> Result<FileId, Odd> {
+    FileId::parse(id).ok_or(Odd)
+}
+
+pub fn files(page: files::Page) -> Result<Answer, Odd> {
+    let files::Page { files, used, quota, file_bytes, more } = page;
+    let line = |line: files::Line| {
+        Ok(FileLine {
+            file: file(&line.file)?,
+            size: line.size,
+            stored: line.stored,
+            complete: line.complete,
+            created: line.created.0,
+            expires: line.expires.0,
+            readers: line.readers,
+            settled: line.settled,
+        })
+    };
+    let files = files.into_iter().map(line).collect::<Result<_, Odd>>()?;
+    Ok(Answer::Files(FilesPage { files, more, used, quota, file_bytes }))
+}
+
+pub fn upload(answer: files::Upload) -> Result<Answer, Odd> {
+    let files::Upload { file: id, size, expires } = answer;
+    Ok(Answer::UploadBegun { file: file(&id)?, size, expires: expires.0 })
+}
+
+pub fn upload_status(answer: files::UploadStatus) -> Result<Answer, Odd> {
+    let files::UploadStatus { file: id, size, stored, complete } = answer;
+    Ok(Answer::UploadStatus { file: file(&id)?, size, stored, complete })
 }
 
 pub fn users(page: wire::Users) -> Answer {

@@ -1,17 +1,36 @@
-//! Encrypted files between users: what becomes of a file on its way, without the way.
+//! Encrypted files between users.
 //!
+//! ```text
+//!  user ──► Transfers ──► Ledger (pure) ──► wants: keep, ask, start, tell, note, news
+//!              │   ▲                                    │
+//!       orders ▼   │ reports                            ▼
+//!            workers, a thread each ──► Pool ──► data connections      vault, session
+//! ```
+//!
+//! - [`transfers`] does on the interface's thread what the [`ledger`] wants; [`record`] is what another
+//!   session needs to go on: rows for the sealed store.
+//! - [`worker`] is a thread that does one [`job`], [`upload`] or [`download`]; [`pool`] lends it a
+//!   [`connection`], frames on a [`stream`] of bytes.
 //! - [`piece`] plans how a blob is cut; [`pack`] makes its pieces out of a file, [`unpack`] a file out of
 //!   its bytes. Neither opens anything.
 //! - [`place`] gives files their names, and never writes over one.
-//! - [`record`] is what another session needs to go on with a transfer: rows for the sealed store.
 //! - [`pace`] tells how fast it goes and how long it takes.
 
+pub mod connection;
+pub mod download;
+pub mod job;
+pub mod ledger;
 pub mod pace;
 pub mod pack;
 pub mod piece;
 pub mod place;
+pub mod pool;
 pub mod record;
+pub mod stream;
+pub mod transfers;
 pub mod unpack;
+pub mod upload;
+pub mod worker;
 mod written_path;
 
 #[cfg(test)]

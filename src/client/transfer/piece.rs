@@ -14,6 +14,7 @@ use std::ops::Range;
 use crate::e2e::error::Error;
 use crate::e2e::file::layout::Layout;
 use crate::e2e::file::padded_file_bytes;
+use crate::proto::limits;
 
 /// How a file of some size becomes a blob, and the blob pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,11 @@ impl Plan {
     /// For a blob whose header says how long its chunks are.
     pub fn of(size: u64, layout: Layout) -> Plan {
         Plan { size, layout }
+    }
+
+    /// The length of the file.
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     pub fn layout(&self) -> Layout {
@@ -90,7 +96,7 @@ impl Plan {
 }
 
 /// Bytes of a piece: what the server takes in one frame and keeps whole.
-pub const PIECE_BYTES: u64 = 256 * 1024;
+pub const PIECE_BYTES: u64 = limits::PIECE_BYTES as u64;
 
 /// Far above what a blob can hold, and far below where padding would run over.
 const FILE_BYTES_MAX: u64 = 1 << 50;

@@ -126,10 +126,16 @@ pub fn digests_change(number: Number, first: u32, digests: &[ChunkDigest]) -> Ch
 
 /// Removes a record; `groups` are the first chunks of its rows of digests.
 pub fn removal(number: Number, groups: &[u32]) -> Vec<Change> {
-    let gone = |key| Change { table: Table::Transfers, key, value: None };
-    let mut changes: Vec<Change> = groups.iter().map(|&first| gone(digests_key(number, first))).collect();
-    changes.push(gone(key(number)));
+    let mut changes = digests_removal(number, groups);
+    changes.push(Change { table: Table::Transfers, key: key(number), value: None });
     changes
+}
+
+/// Removes the rows of digests, which belong to a key that is used no more.
+pub fn digests_removal(number: Number, groups: &[u32]) -> Vec<Change> {
+    let gone =
+        |&first: &u32| Change { table: Table::Transfers, key: digests_key(number, first), value: None };
+    groups.iter().map(gone).collect()
 }
 
 fn key(number: Number) -> Vec<u8> {

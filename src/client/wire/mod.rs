@@ -5,6 +5,7 @@
 //! never a panic. A reply is decoded in two steps: [`head`] tells whose reply it is, and who asked
 //! knows what to expect inside ([`ok`]).
 
+pub mod files;
 pub mod keys;
 pub mod request;
 

@@ -115,8 +115,10 @@ fn head(kind: u8, request: u32, body: usize, out: &mut Vec<u8>) {
 }
 
 const STORED: u8 = 0x81;
-const DATA: u8 = 0x82;
+/// The kind of [`ServerFrame::Data`], for who puts its bytes elsewhere.
+pub const DATA: u8 = 0x82;
 const END: u8 = 0x83;
 const PONG: u8 = 0x84;
 const ERROR: u8 = 0x8f;
-const OFFSET_BYTES: usize = 8;
+/// What stands before the bytes of DATA.
+pub const OFFSET_BYTES: usize = 8;

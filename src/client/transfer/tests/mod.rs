@@ -1,5 +1,9 @@
 //! What several tests of transfers need: contents, keys, sealed blobs.
 
+mod desk;
+mod pipelines;
+mod stub;
+
 use std::convert::Infallible;
 
 use rand_core::{TryCryptoRng, TryRng};

@@ -1,0 +1,288 @@
+//! Fetches a file: this thread takes bytes from the server, another one verifies, opens and writes them.
+//!
+//! ```text
+//! header ─► GET the rest ─► pieces ──► unpack ─► NAME.part ─► the end? ─► synced ─► (kept) ─► NAME
+//!                             ▲            │
+//!                             └── buffers ─┘
+//! ```
+//!
+//! What lies in `NAME.part` from before is read first, and the download goes on behind it. Should the
+//! whole then not be what it must be, the disk may be to blame: everything is fetched once more.
+
+use std::fs::File;
+use std::io::{self, BufReader, Seek, SeekFrom};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::client::transfer::connection::{Failed, Told};
+use crate::client::transfer::job::{Download, Order, Report, Trouble};
+use crate::client::transfer::piece::PIECE_BYTES;
+use crate::client::transfer::place::{self, Part};
+use crate::client::transfer::pool::Lease;
+use crate::client::transfer::record::Blob;
+use crate::client::transfer::stream::Broken;
+use crate::client::transfer::unpack::{self, Unpacker, Wrong};
+use crate::client::transfer::worker::{Desk, Halt, Progress};
+use crate::e2e::file::HEADER_BYTES;
+use crate::proto::refusal::Code;
+
+/// Does the whole job; it is over when this returns.
+pub fn download(desk: &Desk, job: Download) -> Result<(), Halt> {
+    if job.whole {
+        let Some(part) = &job.part else {
+            return Err(Trouble::Local("the half of it is not known".into()).into());
+        };
+        return settle(desk, part, &job.name);
+    }
+    let mut getting = Getting { desk, blob: job.blob, lease: None, failures: 0 };
+    let header = getting.header()?;
+    let (part, mut file, restored) = open_part(desk, &job)?;
+    let outcome = fetch(&mut getting, &job, &header, &mut file, restored);
+    let outcome = match outcome {
+        Err(Halt::Trouble(Trouble::Wrong(Wrong::Hash))) if restored => {
+            fetch(&mut getting, &job, &header, &mut file, false)
+        }
+        outcome => outcome,
+    };
+    outcome?;
+    if let Some(lease) = getting.lease.take() {
+        desk.give_back(lease);
+    }
+    file.sync_all().map_err(local)?;
+    drop(file);
+    desk.report(Report::Verified);
+    while desk.order()? != Order::Settle {}
+    settle(desk, &part, &job.name)
+}
+
+/// Gives the file its name. A half that is gone has become the whole before a crash.
+fn settle(desk: &Desk, part: &Part, name: &str) -> Result<(), Halt> {
+    let path = match place::reopen_part(part).map_err(local)? {
+        Some(_) => Some(place::settle(part, name).map_err(local)?),
+        None => None,
+    };
+    desk.report(Report::Placed(path));
+    Ok(())
+}
+
+/// The half that there is, or a new one; whether there is something in it.
+fn open_part(desk: &Desk, job: &Download) -> Result<(Part, File, bool), Halt> {
+    if let Some(part) = &job.part
+        && let Some(file) = place::reopen_part(part).map_err(local)?
+    {
+        return Ok((part.clone(), file, true));
+    }
+    let (part, file) = place::create_part(&job.into, &job.name).map_err(local)?;
+    desk.report(Report::Part(part.clone()));
+    Ok((part, file, false))
+}
+
+/// Fetches everything that is missing into the file.
+fn fetch(
+    getting: &mut Getting<'_>,
+    job: &Download,
+    header: &[u8; HEADER_BYTES],
+    file: &mut File,
+    restore: bool,
+) -> Result<(), Halt> {
+    let wrong = |wrong| Halt::Trouble(Trouble::Wrong(wrong));
+    let mut unpacker = Unpacker::new(&job.key, header, job.size, job.sha256).map_err(wrong)?;
+    if restore {
+        let length = file.metadata().map_err(local)?.len();
+        // Longer than all of it: this was not written by us.
+        let length = if length > job.size { 0 } else { length };
+        let chunks = unpacker.plan().chunks_of_file(length);
+        file.rewind().map_err(local)?;
+        let mut reader = BufReader::with_capacity(PIECE_BYTES as usize, &mut *file);
+        unpacker.restore(&job.key, header, &mut reader, chunks).map_err(failed)?;
+    }
+    let done = unpacker.file_bytes();
+    file.set_len(done).map_err(local)?;
+    file.seek(SeekFrom::Start(done)).map_err(local)?;
+
+    let offset = unpacker.offset();
+    let progress = Progress::begin(getting.desk, done);
+    let (empty, emptied) = unbounded();
+    let (fill, filled) = bounded(BUFFERS);
+    for _ in 0..BUFFERS {
+        // The receiver is right here.
+        let _ = empty.send(Vec::with_capacity(PIECE_BYTES as usize));
+    }
+    thread::scope(|scope| {
+        let opening = scope.spawn(move || open(unpacker, file, &filled, &empty, progress));
+        let got = getting.rest(offset, &emptied, &fill);
+        drop(fill);
+        // The opener says what is wrong with what it got, which comes before a line that failed then.
+        match opening.join() {
+            Ok(Ok(())) => got,
+            Ok(Err(halt)) if !matches!(got, Err(Halt::CalledOff)) => Err(match (halt, got) {
+                // It only saw that nothing more came.
+                (Halt::Trouble(Trouble::Wrong(Wrong::Short)), Err(halt)) => halt,
+                (halt, _) => halt,
+            }),
+            Ok(Err(_)) => Err(Halt::CalledOff),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Verifies, opens and writes what comes, until nothing more does.
+fn open(
+    mut unpacker: Unpacker,
+    file: &mut File,
+    filled: &Receiver<Vec<u8>>,
+    empty: &Sender<Vec<u8>>,
+    mut progress: Progress<'_>,
+) -> Result<(), Halt> {
+    while let Ok(bytes) = filled.recv() {
+        unpacker.take(&bytes, file).map_err(failed)?;
+        progress.tell(unpacker.file_bytes());
+        // Nobody needs it any more behind the last piece.
+        let _ = empty.send(bytes);
+    }
+    unpacker.finish().map_err(|wrong| Trouble::Wrong(wrong).into())
+}
+
+/// The side of the network.
+struct Getting<'a> {
+    desk: &'a Desk,
+    blob: Blob,
+    lease: Option<Lease>,
+    failures: u32,
+}
+
+/// Why a GET ended early.
+enum Fault {
+    Broken(Broken),
+    Halt(Halt),
+}
+
+impl From<Broken> for Fault {
+    fn from(broken: Broken) -> Fault {
+        Fault::Broken(broken)
+    }
+}
+
+impl Getting<'_> {
+    /// The beginning of the blob, which tells how the rest is to be read.
+    fn header(&mut self) -> Result<[u8; HEADER_BYTES], Halt> {
+        let mut header = [0; HEADER_BYTES];
+        let mut filled = 0;
+        let mut buffer = Vec::new();
+        self.insist(|getting| {
+            let start = filled;
+            if start == HEADER_BYTES {
+                // The connection broke behind it; a length of nothing would be all the rest.
+                return Ok(());
+            }
+            getting.get(start as u64, (HEADER_BYTES - start) as u64, &mut buffer, &mut |bytes| {
+                let room = header.get_mut(filled..filled + bytes.len()).ok_or(Wrong::Long)?;
+                room.copy_from_slice(bytes);
+                filled += bytes.len();
+                Ok(())
+            })
+        })?;
+        if filled == HEADER_BYTES { Ok(header) } else { Err(Trouble::Wrong(Wrong::Short).into()) }
+    }
+
+    /// Everything from this offset on, to the opener.
+    fn rest(
+        &mut self,
+        mut offset: u64,
+        emptied: &Receiver<Vec<u8>>,
+        fill: &Sender<Vec<u8>>,
+    ) -> Result<(), Halt> {
+        // The opener has ended, and says why.
+        let ended = |_| Fault::Halt(Halt::Trouble(Trouble::Wrong(Wrong::Short)));
+        self.insist(|getting| {
+            let Some(lease) = &mut getting.lease else { return Err(Broken::Closed.into()) };
+            lease.connection.get(getting.blob, offset, 0)?;
+            loop {
+                let mut buffer = emptied.recv().map_err(|_| ()).map_err(ended)?;
+                match lease.connection.receive(&mut buffer)? {
+                    Told::Data { offset: at } if at == offset => {
+                        offset += buffer.len() as u64;
+                        getting.failures = 0;
+                        fill.send(buffer).map_err(|_| ()).map_err(ended)?;
+                    }
+                    Told::End => return Ok(()),
+                    told => return Err(unexpected(told)),
+                }
+            }
+        })
+    }
+
+    /// A part of the blob, which must come whole.
+    fn get(
+        &mut self,
+        offset: u64,
+        length: u64,
+        buffer: &mut Vec<u8>,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Wrong>,
+    ) -> Result<(), Fault> {
+        let Some(lease) = &mut self.lease else { return Err(Broken::Closed.into()) };
+        lease.connection.get(self.blob, offset, length)?;
+        loop {
+            match lease.connection.receive(buffer)? {
+                Told::Data { .. } => {
+                    take(buffer).map_err(|wrong| Fault::Halt(Trouble::Wrong(wrong).into()))?;
+                }
+                Told::End => return Ok(()),
+                told => return Err(unexpected(told)),
+            }
+        }
+    }
+
+    /// Does something on a connection, and on another one if that fails.
+    fn insist(&mut self, mut what: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Halt> {
+        loop {
+            if self.lease.is_none() {
+                self.lease = Some(self.desk.connect(&mut self.failures)?);
+            }
+            let fault = match what(self) {
+                Ok(()) => return Ok(()),
+                Err(fault) => fault,
+            };
+            let used = self.lease.take().is_some_and(|lease| lease.used);
+            match fault {
+                Fault::Halt(halt) => return Err(halt),
+                // It had been idle, and nobody knew that it was dead.
+                Fault::Broken(_) if used => self.desk.check()?,
+                Fault::Broken(broken) => self.desk.rest(&mut self.failures, broken.to_string())?,
+            }
+        }
+    }
+}
+
+/// What should not come in answer to a GET.
+fn unexpected(told: Told) -> Fault {
+    let Told::Failed(Failed { code, text, .. }) = told else {
+        return Fault::Broken(Broken::Garbage(format!("{told:?} as the answer to a GET")));
+    };
+    let is = |known: Code| code == known.as_str();
+    let trouble = if is(Code::NoSuchFile) {
+        Trouble::Gone
+    } else if is(Code::BadOffset) {
+        Trouble::Wrong(Wrong::Short)
+    } else if is(Code::FilesDisabled) {
+        Trouble::Refused(text)
+    } else {
+        Trouble::Interrupted(text)
+    };
+    Fault::Halt(trouble.into())
+}
+
+fn local(error: io::Error) -> Halt {
+    Trouble::Local(error.to_string()).into()
+}
+
+fn failed(failed: unpack::Failed) -> Halt {
+    match failed {
+        unpack::Failed::Local(error) => local(error),
+        unpack::Failed::Wrong(wrong) => Trouble::Wrong(wrong).into(),
+    }
+}
+
+/// Pieces in memory: 2 MiB, while the disk takes a breath.
+const BUFFERS: usize = 8;
