@@ -13,12 +13,13 @@ use sottovoce::engine::io::{Io, Read, Write};
 use sottovoce::engine::settings::{Plaintext, Settings};
 use sottovoce::hub::Hub;
 use sottovoce::hub::job::{Job, PasswordHash, PasswordJob, PasswordReply, Reply, StoreFailure, StoreJob};
-use sottovoce::hub::settings::{Registration, Settings as HubSettings};
+use sottovoce::hub::settings::{Files, Registration, Settings as HubSettings};
 use sottovoce::proto::limits::{Limits, PerAddress};
 use sottovoce::proto::text::is_unsafe;
 use sottovoce::proto::time::{Instant, Now, Timestamp};
 
 use crate::input::Input;
+use crate::disk::Disk;
 use crate::model::{self, Model};
 use crate::tls;
 
@@ -61,6 +62,7 @@ struct World {
     engine: Engine,
     net: Net,
     model: Model,
+    disk: Disk,
     replies: VecDeque<Reply>,
     now: u64,
     /// Store jobs that are to fail.
@@ -100,6 +102,7 @@ impl World {
             history: kind & 8 == 0,
             keep_messages: None,
             keep: None,
+            files: Files::default(),
             presence_at_once: if kind & 32 != 0 { 1 } else { 100 },
             store_jobs_max: 66,
             password_jobs_max: 2,
@@ -113,6 +116,7 @@ impl World {
             engine: Engine::new(hub, settings),
             net: Net::default(),
             model,
+            disk: Disk::default(),
             replies: VecDeque::new(),
             now: 1_000,
             failing: 0,
@@ -237,6 +241,7 @@ impl World {
         for _ in 0..count {
             let Some(job) = self.net.jobs.pop_front() else { break };
             let reply = match job {
+                Job::Files(job) => Reply::Files(self.disk.run(job)),
                 Job::Password(job) => Reply::Password(hash(job)),
                 Job::Store(job) => Reply::Store(self.store(&job)),
             };

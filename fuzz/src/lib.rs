@@ -10,6 +10,9 @@ pub mod lines;
 pub mod names;
 pub mod tls;
 
+#[path = "../../tests/sim/disk.rs"]
+#[allow(dead_code)]
+mod disk;
 mod input;
 #[path = "../../tests/sim/keyring.rs"]
 #[allow(dead_code)]

@@ -47,7 +47,7 @@ fn raw(mut server: Tls, input: &mut Input<'_>) {
     let mut plaintext = Vec::new();
     while !input.is_empty() {
         let size = 1 + input.word() % 5000;
-        let mut bytes = input.bytes(size).to_vec();
+        let mut bytes = [server.begun(), input.bytes(size)].concat();
         if server.feed(&mut bytes, &mut plaintext).is_err() {
             break;
         }
@@ -100,7 +100,8 @@ impl Talk {
     fn deliver(&mut self, most: usize) {
         self.collect();
         let count = most.min(self.to_server.len());
-        let mut bytes: Vec<u8> = self.to_server.drain(..count).collect();
+        let mut bytes = self.server.begun().to_vec();
+        bytes.extend(self.to_server.drain(..count));
         match self.server.feed(&mut bytes, &mut self.plaintext) {
             Ok(fed) => self.over |= fed.closed,
             Err(why) => {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::config::{Accounts, Config, Durability, History, Log, Plaintext, Tls, TlsFiles, Workers};
+use crate::config::{Accounts, Config, Durability, Files, History, Log, Plaintext, Tls, TlsFiles, Workers};
 use crate::hub::settings::Registration;
-use crate::proto::limits::{HISTORY_PAGE_MAX, Limits, PerAddress};
+use crate::proto::limits::{FILE_BYTES_CEILING, HISTORY_PAGE_MAX, Limits, PerAddress};
 
 /// Something that wants to see every key: a reader or a printer.
 pub(super) trait Visitor {
@@ -105,6 +105,7 @@ pub(super) fn walk<V: Visitor>(config: &mut Config, v: &mut V) -> Result<(), V::
     tls(&mut config.tls, v)?;
     limits(&mut config.limits, v)?;
     history(&mut config.history, v)?;
+    files(&mut config.files, v)?;
     workers(&mut config.workers, v)?;
     log(&mut config.log, v)
 }
@@ -162,6 +163,17 @@ fn history<V: Visitor>(history: &mut History, v: &mut V) -> Result<(), V::Error>
     v.number_or_none("keep_messages", &mut history.keep_messages, KEEP_MESSAGES)?;
     v.number_or_none("keep_days", &mut history.keep_days, DAYS)?;
     v.choice("durability", &mut history.durability, &DURABILITY)
+}
+
+fn files<V: Visitor>(files: &mut Files, v: &mut V) -> Result<(), V::Error> {
+    v.section("files")?;
+    let rules = &mut files.rules;
+    v.flag("enabled", &mut rules.enabled)?;
+    v.size_or_none("file_bytes", &mut rules.file_bytes, FILE_BYTES)?;
+    v.size_or_none("account_bytes", &mut rules.account_bytes, FILES_BYTES)?;
+    v.size_or_none("total_bytes", &mut rules.total_bytes, FILES_BYTES)?;
+    v.time("keep", &mut rules.keep, FILES_KEPT)?;
+    v.number_or_none("threads", &mut files.threads, FILE_THREADS)
 }
 
 fn workers<V: Visitor>(workers: &mut Workers, v: &mut V) -> Result<(), V::Error> {
@@ -226,6 +238,13 @@ const SEND_QUEUE_TOTAL: RangeInclusive<u64> = 16 * KIB..=TIB;
 #[cfg(not(target_pointer_width = "64"))]
 const SEND_QUEUE_TOTAL: RangeInclusive<u64> = 16 * KIB..=2 * GIB;
 const KEEP_MESSAGES: RangeInclusive<u64> = 1..=1_000_000_000_000;
+/// Anything smaller is sent in a message; more has no file system of one machine.
+const FILE_BYTES: RangeInclusive<u64> = KIB..=FILE_BYTES_CEILING;
+const FILES_BYTES: RangeInclusive<u64> = KIB..=1024 * 1024 * TIB;
+/// Files are on their way to somebody; no way takes ten years.
+const FILES_KEPT: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3_650 * 24 * 60 * 60);
+const FILE_THREADS: RangeInclusive<u32> = 1..=16;
 const THREADS: RangeInclusive<u32> = 1..=256;
 /// Each waiting password costs its holder a bcrypt of patience: thousands are minutes.
 const PASSWORD_JOBS: RangeInclusive<u32> = 1..=10_000;

@@ -21,7 +21,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use crate::config::error::ConfigError;
-use crate::hub::settings::{Registration, Settings};
+use crate::hub::settings::{self, Registration, Settings};
 use crate::proto::limits::{Limits, PRESENCE_AT_ONCE_MAX};
 
 /// Everything an operator can choose, checked.
@@ -44,6 +44,7 @@ pub struct Config {
     pub tls: Tls,
     pub limits: Limits,
     pub history: History,
+    pub files: Files,
     pub workers: Workers,
     pub log: Log,
     /// Where it came from, for reading it again.
@@ -106,6 +107,15 @@ pub enum Durability {
     /// The end of the server by any means, while the operating system lives.
     #[default]
     Os,
+}
+
+/// `[files]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// What the hub needs of it.
+    pub rules: settings::Files,
+    /// Threads for reading and writing; `None`: see [`Files::thread_count`].
+    pub threads: Option<u32>,
 }
 
 /// `[workers]`
@@ -201,6 +211,7 @@ impl Config {
             keep_messages: self.history.keep_messages,
             keep: self.history.keep_days.map(days),
             presence_at_once: PRESENCE_AT_ONCE_MAX,
+            files: self.files.rules.clone(),
             store_jobs_max: self.workers.store_jobs,
             password_jobs_max: self.workers.password_jobs,
         }
@@ -223,14 +234,23 @@ impl Config {
     }
 }
 
+impl Files {
+    /// Threads that read and write files: as chosen, or one for each core and at most two, as the disk is
+    /// slower than they are.
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            Some(threads) => threads as usize,
+            None => cores().min(FILE_THREADS_DEFAULT_MAX),
+        }
+    }
+}
+
 impl Workers {
     /// Threads for passwords: as chosen, or one for each core and at least two.
     pub fn thread_count(&self) -> usize {
         match self.threads {
             Some(threads) => threads as usize,
-            None => {
-                std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(THREADS_DEFAULT_MIN)
-            }
+            None => cores().max(THREADS_DEFAULT_MIN),
         }
     }
 }
@@ -249,6 +269,7 @@ impl Default for Config {
             tls: Tls::default(),
             limits: Limits::default(),
             history: History::default(),
+            files: Files::default(),
             workers: Workers::default(),
             log: Log::default(),
             source: Source::default(),
@@ -296,6 +317,10 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     value::address(text)
 }
 
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
 fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 24 * 60 * 60)
 }
@@ -305,6 +330,7 @@ const FILE_DEFAULT: &str = "config.toml";
 const PORT: u16 = 12345;
 /// One thread would let one slow login hold up all others.
 const THREADS_DEFAULT_MIN: usize = 2;
+const FILE_THREADS_DEFAULT_MAX: usize = 2;
 
 #[cfg(test)]
 mod tests;

@@ -90,6 +90,12 @@ fn what_is_printed_reads_back() {
         keep_messages = 5
         keep_days = 6
         durability = 'disk'
+        [files]
+        enabled = false
+        account_bytes = 0
+        total_bytes = '3TiB'
+        keep = '2h'
+        threads = 5
         [workers]
         threads = 3
         [log]
@@ -139,6 +145,11 @@ fn every_number_and_size_and_time_is_checked_at_its_bounds() {
         ("history", "on_join", "0", "500", true),
         ("history", "keep_messages", "1", "1000000000000", true),
         ("history", "keep_days", "1", "36525", true),
+        ("files", "file_bytes", "1024", "35184372088832", true),
+        ("files", "account_bytes", "1024", "1152921504606846976", true),
+        ("files", "total_bytes", "1024", "1152921504606846976", true),
+        ("files", "keep", "'1s'", "'3650d'", false),
+        ("files", "threads", "1", "16", true),
         ("workers", "threads", "1", "256", true),
         ("workers", "password_jobs", "1", "10000", false),
         ("workers", "store_jobs", "16", "1000000", false),
@@ -408,4 +419,13 @@ fn the_hub_gets_its_part() {
     assert_eq!(settings.keep, Some(Duration::from_secs(3 * 86_400)));
     assert_eq!((settings.history, settings.on_join, settings.store_jobs_max), (false, 7, 4096));
     assert!(config.workers.thread_count() >= 2);
+    assert_eq!(
+        (settings.files, config.files.thread_count()),
+        (settings::Files::default(), 1.max(2.min(cores())))
+    );
+    let config =
+        accepts("[files]\nenabled = false\nfile_bytes = 0\naccount_bytes = 2048\nkeep = '1d'\nthreads = 3");
+    let files = config.settings().files;
+    assert_eq!((files.enabled, files.file_bytes, files.account_bytes), (false, None, Some(2048)));
+    assert_eq!((files.keep, config.files.thread_count()), (Duration::from_secs(86_400), 3));
 }

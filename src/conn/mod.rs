@@ -3,7 +3,7 @@
 //! ```text
 //!   Sniffing ── 0x16 ──▶ Sniffing inside TLS
 //!      │ first byte, or silence                      line: decode ─▶ hub
-//!      └────────────────▶ Talking ────────────────────────────────────────┐
+//!      └────────────────▶ Talking ─── a login with `data` ──▶ Frames      │
 //!                            │ closed by us                  closed by the peer
 //!                            ▼                                            ▼
 //!                         Closing: flush, say that we are done, wait for the peer, gone
@@ -19,6 +19,7 @@ use std::net::IpAddr;
 
 use crate::conn::outbox::Outbox;
 use crate::conn::tls::Tls;
+use crate::dialect::frame::reader::FrameReader;
 use crate::dialect::{Decoder, Dialect};
 use crate::proto::id::ConnId;
 use crate::proto::time::Instant;
@@ -47,9 +48,19 @@ pub struct Conn {
 pub enum Phase {
     /// Nothing is owed but what waits in the outbox; then it ends.
     Closing,
+    /// It carries files.
+    Frames(Box<Frames>),
     /// No byte has come yet that tells what is spoken.
     Sniffing,
     Talking(Decoder),
+}
+
+/// The input side of a connection that carries files.
+#[derive(Debug)]
+pub struct Frames {
+    pub reader: FrameReader,
+    /// When the peer last took something of what waits for it.
+    pub taken: Instant,
 }
 
 /// What is known of the connection at a moment; each flag is independent of the others.
@@ -104,6 +115,7 @@ impl Conn {
     /// What it speaks, or text as long as that is unknown.
     pub fn dialect(&self) -> Dialect {
         match &self.phase {
+            Phase::Frames(_) => Dialect::Frames,
             Phase::Talking(decoder) => decoder.dialect(),
             Phase::Closing | Phase::Sniffing => Dialect::Text,
         }
@@ -113,14 +125,20 @@ impl Conn {
         matches!(self.phase, Phase::Closing)
     }
 
+    /// It carries files.
+    pub fn is_data(&self) -> bool {
+        matches!(self.phase, Phase::Frames(_))
+    }
+
     /// It is not known yet what is spoken.
     pub fn is_sniffing(&self) -> bool {
         matches!(self.phase, Phase::Sniffing)
     }
 
-    /// A line was begun and not ended.
+    /// A line, or a frame, was begun and not ended.
     pub fn is_unfinished(&self) -> bool {
         match &self.phase {
+            Phase::Frames(frames) => frames.reader.unfinished(),
             Phase::Talking(decoder) => decoder.unfinished(),
             Phase::Closing | Phase::Sniffing => false,
         }

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use crate::conn::arena::{Arenas, Range};
+use crate::proto::piece::FilePiece;
 
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -12,11 +13,14 @@ pub struct Outbox {
     first: Option<Piece>,
     #[expect(clippy::box_collection, reason = "most connections have nothing here: 8 bytes, not 32")]
     more: Option<Box<VecDeque<Piece>>>,
+    /// Those in pieces of files do not count.
     bytes: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Piece {
+    /// Of a file, sent from an offset on.
+    Of { piece: FilePiece, start: u32 },
     /// A copy of our own, sent from an offset on.
     Own { bytes: Box<[u8]>, start: u32 },
     /// Part of an earlier turn's arena.
@@ -30,7 +34,7 @@ impl Outbox {
         self.first.is_none()
     }
 
-    /// Bytes that wait.
+    /// Bytes that wait, without those of files, whose number has a bound of its own.
     pub fn len(&self) -> usize {
         self.bytes
     }
@@ -54,6 +58,20 @@ impl Outbox {
         }
     }
 
+    /// Adds a piece of a file.
+    pub fn push_piece(&mut self, piece: FilePiece) {
+        let piece = Piece::Of { piece, start: 0 };
+        match self.first {
+            Some(_) => self.more.get_or_insert_default().push_back(piece),
+            None => self.first = Some(piece),
+        }
+    }
+
+    /// Pieces of files that wait.
+    pub fn file_pieces(&self) -> usize {
+        self.pieces().filter(|piece| matches!(piece, Piece::Of { .. })).count()
+    }
+
     /// The pieces that wait, in order, at most as many as fit one system call.
     pub fn slices<'a>(&'a self, arenas: &'a Arenas) -> impl Iterator<Item = IoSlice<'a>> {
         self.pieces().map(|piece| IoSlice::new(piece.bytes(arenas))).take(SLICES_MAX)
@@ -64,19 +82,22 @@ impl Outbox {
         self.first.as_ref().map_or(&[], |piece| piece.bytes(arenas))
     }
 
-    /// So many bytes were sent.
-    pub fn advance(&mut self, mut sent: usize) {
-        assert!(sent <= self.bytes, "no more is sent than waits");
-        self.bytes -= sent;
+    /// So many bytes were sent; pieces of files that were sent whole go to `done`.
+    pub fn advance(&mut self, mut sent: usize, done: &mut Vec<FilePiece>) {
         while let Some(piece) = &mut self.first {
             let len = piece.len();
-            if sent < len {
-                piece.advance(sent);
-                return;
+            let part = sent.min(len);
+            self.bytes -= piece.counted(part);
+            if part < len {
+                return piece.advance(part);
             }
             sent -= len;
-            self.first = self.more.as_mut().and_then(|more| more.pop_front());
+            let next = self.more.as_mut().and_then(|more| more.pop_front());
+            if let Some(Piece::Of { piece, .. }) = std::mem::replace(&mut self.first, next) {
+                done.push(piece);
+            }
         }
+        assert!(sent == 0, "no more is sent than waits");
         // An outbox that was long is given back when it is empty.
         self.more = None;
     }
@@ -89,7 +110,7 @@ impl Outbox {
         }
         let more = self.more.iter_mut().flat_map(|more| more.iter_mut());
         for piece in self.first.iter_mut().chain(more) {
-            let Piece::Turn(range) = *piece else { continue };
+            let &mut Piece::Turn(range) = piece else { continue };
             // A shared arena lives until its slowest reader is done: only who has much of it to come
             // may keep it, so that what is kept alive stays in proportion to what waits.
             let much = range.len() >= arenas.len(range.area) / SHARE_FROM;
@@ -100,9 +121,14 @@ impl Outbox {
         }
     }
 
-    /// Throws away what waits.
-    pub fn clear(&mut self) {
-        *self = Outbox::default();
+    /// Throws away what waits; pieces of files go to `done`.
+    pub fn clear(&mut self, done: &mut Vec<FilePiece>) {
+        let Outbox { first, more, bytes: _ } = std::mem::take(self);
+        for piece in first.into_iter().chain(more.into_iter().flat_map(|more| *more)) {
+            if let Piece::Of { piece, .. } = piece {
+                done.push(piece);
+            }
+        }
     }
 
     fn pieces(&self) -> impl Iterator<Item = &Piece> {
@@ -113,6 +139,7 @@ impl Outbox {
 impl Piece {
     fn bytes<'a>(&'a self, arenas: &'a Arenas) -> &'a [u8] {
         match self {
+            Piece::Of { piece, start } => &piece.bytes()[*start as usize..],
             Piece::Own { bytes, start } => &bytes[*start as usize..],
             Piece::Shared { bytes, start, end } => &bytes[*start as usize..*end as usize],
             Piece::Turn(range) => arenas.bytes(*range),
@@ -121,17 +148,25 @@ impl Piece {
 
     fn len(&self) -> usize {
         match self {
+            Piece::Of { piece, start } => piece.len() - *start as usize,
             Piece::Own { bytes, start } => bytes.len() - *start as usize,
             Piece::Shared { start, end, .. } => (end - start) as usize,
             Piece::Turn(range) => range.len(),
         }
     }
 
+    /// Of so many bytes, those that count.
+    fn counted(&self, bytes: usize) -> usize {
+        if matches!(self, Piece::Of { .. }) { 0 } else { bytes }
+    }
+
     /// Invariant kept by the caller: `sent` is less than the length.
     fn advance(&mut self, sent: usize) {
         let sent = u32::try_from(sent).expect("pieces are shorter than four gigabytes");
         match self {
-            Piece::Own { start, .. } | Piece::Shared { start, .. } => *start += sent,
+            Piece::Of { start, .. } | Piece::Own { start, .. } | Piece::Shared { start, .. } => {
+                *start += sent
+            }
             Piece::Turn(range) => range.start += sent,
         }
     }
@@ -176,15 +211,41 @@ mod tests {
         outbox.push(say(&mut arenas, Area::TextShared, "0123456789"));
         say(&mut arenas, Area::Single, &"x".repeat(100));
         outbox.push(say(&mut arenas, Area::Single, "ab"));
-        outbox.advance(4);
+        outbox.advance(4, &mut Vec::new());
         outbox.settle(&mut arenas);
         arenas.clear();
         outbox.push(say(&mut arenas, Area::TextShared, "next"));
         assert_eq!(text(&outbox, &arenas), "456789abnext");
         for _ in 0..outbox.len() {
-            outbox.advance(1);
+            outbox.advance(1, &mut Vec::new());
         }
         assert!(outbox.is_empty() && outbox.more.is_none());
+    }
+
+    #[test]
+    fn pieces_of_files_come_back_when_they_were_sent() {
+        let (mut arenas, mut outbox, mut done) = (Arenas::default(), Outbox::default(), Vec::new());
+        let piece = |bytes: &[u8]| {
+            let mut piece = FilePiece::new();
+            piece.fill(bytes);
+            piece
+        };
+        outbox.push(say(&mut arenas, Area::Single, "head "));
+        outbox.push_piece(piece(b"first "));
+        outbox.push_piece(piece(b"second "));
+        outbox.push(say(&mut arenas, Area::Single, "end"));
+        assert_eq!(text(&outbox, &arenas), "head first second end");
+        assert_eq!((outbox.len(), outbox.file_pieces()), (8, 2));
+        outbox.advance(10, &mut done);
+        assert_eq!((outbox.len(), outbox.file_pieces(), done.len()), (3, 2, 0));
+        outbox.advance(2, &mut done);
+        assert_eq!((outbox.len(), outbox.file_pieces(), done.len()), (3, 1, 1));
+        assert_eq!(text(&outbox, &arenas), "econd end");
+        outbox.settle(&mut arenas);
+        arenas.clear();
+        assert_eq!(text(&outbox, &arenas), "econd end");
+        outbox.clear(&mut done);
+        assert_eq!((outbox.is_empty(), outbox.len(), done.len()), (true, 0, 2));
     }
 
     #[test]

@@ -73,31 +73,27 @@ impl Tls {
         self.unsent = ciphertext.to_vec();
     }
 
-    /// Takes ciphertext from the peer, and appends the plaintext in it. What has to be answered is
-    /// in [`Tls::unsent`] then, after a failure too: an alert says what was wrong.
-    pub fn feed(&mut self, input: &mut [u8], plaintext: &mut Vec<u8>) -> Result<Fed, TlsFailure> {
-        if self.partial.is_empty() {
-            let (used, outcome) = self.process(input, plaintext);
-            if matches!(outcome, Ok(Fed { closed: false })) {
-                self.partial = input[used..].to_vec();
-            }
-            return outcome.and_then(|fed| self.check_partial(fed));
-        }
-        let mut kept = std::mem::take(&mut self.partial);
-        kept.extend_from_slice(input);
-        let (used, outcome) = self.process(&mut kept, plaintext);
-        if matches!(outcome, Ok(Fed { closed: false })) && used < kept.len() {
-            kept.drain(..used);
-            self.partial = kept;
-        }
-        outcome.and_then(|fed| self.check_partial(fed))
+    /// The beginning of a record that has not come whole, at most [`PARTIAL_BYTES_MAX`]: it has to stand
+    /// before what comes next.
+    pub fn begun(&self) -> &[u8] {
+        &self.partial
     }
 
-    fn check_partial(&mut self, fed: Fed) -> Result<Fed, TlsFailure> {
+    /// Takes ciphertext from the peer behind [`Tls::begun`], and appends the plaintext in it. What has to be
+    /// answered is in [`Tls::unsent`] then, after a failure too: an alert says what was wrong.
+    pub fn feed(&mut self, input: &mut [u8], plaintext: &mut Vec<u8>) -> Result<Fed, TlsFailure> {
+        debug_assert!(input.starts_with(&self.partial), "what was begun goes on");
+        self.partial.clear();
+        let (used, outcome) = self.process(input, plaintext);
+        match outcome {
+            Ok(Fed { closed: false }) if used < input.len() => self.partial.extend_from_slice(&input[used..]),
+            // Between records an idle connection keeps nothing.
+            _ => self.partial = Vec::new(),
+        }
         if self.partial.len() > PARTIAL_BYTES_MAX {
             return Err(TlsFailure::Broken("a message in too many pieces".into()));
         }
-        Ok(fed)
+        outcome
     }
 
     /// Returns how many bytes are done with.
@@ -282,11 +278,13 @@ fn broken(error: rustls::Error) -> TlsFailure {
     TlsFailure::Broken(error.to_string())
 }
 
+/// Plaintext in a record at most, as TLS has it.
+pub const RECORD_BYTES: usize = 16 * 1024;
 /// Plaintext made into records at once, so that little ciphertext is kept when the peer does not read.
-pub const PLAINTEXT_PER_CALL: usize = 16 * 1024;
+pub const PLAINTEXT_PER_CALL: usize = 4 * RECORD_BYTES;
 /// Two whole records: one that has not come whole, and a handshake message in pieces. A client's
 /// hello is far smaller.
-const PARTIAL_BYTES_MAX: usize = 33 * 1024;
+pub const PARTIAL_BYTES_MAX: usize = 33 * 1024;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -30,6 +30,8 @@ pub enum Dialect {
     Text,
     /// One JSON object a line.
     Json,
+    /// Frames, after a login that asked for them; read by a [`FrameReader`](frame::reader::FrameReader).
+    Frames,
 }
 
 /// What a line may be; asked for with every [`Decoder::decode`], because it changes.
@@ -72,6 +74,7 @@ impl Decoder {
         let ends = match dialect {
             Dialect::Text => Ends::Any,
             Dialect::Json => Ends::Lf,
+            Dialect::Frames => unreachable!("frames are no lines"),
         };
         Decoder { lines: LineReader::new(ends) }
     }
@@ -90,6 +93,7 @@ impl Decoder {
         let bytes_max = match dialect {
             Dialect::Text => rules.line_bytes_max,
             Dialect::Json => rules.json_bytes_max,
+            Dialect::Frames => unreachable!("a decoder reads lines"),
         };
         let (consumed, found) = self.lines.read(input, bytes_max, secret);
         let line = match found {
@@ -105,6 +109,7 @@ impl Decoder {
         let request = match dialect {
             Dialect::Text => text::decode::decode(line, secret),
             Dialect::Json => json::decode::decode(line),
+            Dialect::Frames => unreachable!("a decoder reads lines"),
         };
         Decoded { consumed, request: Some(request) }
     }
@@ -137,11 +142,12 @@ impl Decoder {
     }
 }
 
-/// Appends what a client of this dialect sees of an event: whole lines, or nothing.
+/// Appends what a client of this dialect sees of an event: whole lines, or frames, or nothing.
 pub fn encode(dialect: Dialect, event: &Event, out: &mut Vec<u8>) {
     match dialect {
         Dialect::Text => text::encode::encode(event, out),
         Dialect::Json => json::encode::encode(event, out),
+        Dialect::Frames => frame::event::encode(event, out),
     }
 }
 

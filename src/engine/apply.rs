@@ -29,6 +29,7 @@ impl Engine {
         match effect {
             Effect::AwaitDrain(id) => self.await_drain(id),
             Effect::Close(id, reason) => self.begin_close(id, reason, now),
+            Effect::Frames(id) => self.begin_frames(id, now),
             Effect::Log(line) => log::log!(line.level, "{}", line.text),
             Effect::Pause(id) => {
                 if let Some(conn) = self.conn_mut(id) {
@@ -40,6 +41,9 @@ impl Engine {
                     conn.flags.paused = false;
                     self.queue(id.slot);
                 }
+            }
+            Effect::SendPiece { conn, request, offset, piece } => {
+                self.send_piece(conn, request, offset, piece)
             }
             Effect::Submit(job) => io.submit(job),
             Effect::Tell(id, event) => self.tell(id, &event),
@@ -84,6 +88,7 @@ impl Engine {
             let (known, area) = match dialect {
                 Dialect::Json => (&mut json, Area::JsonShared),
                 Dialect::Text => (&mut text, Area::TextShared),
+                Dialect::Frames => unreachable!("who carries files hears no room"),
             };
             let arenas = &mut self.arenas;
             let range = *known.get_or_insert_with(|| arenas.write(area, |out| encode(dialect, event, out)));
@@ -96,7 +101,7 @@ impl Engine {
         }
     }
 
-    fn push(&mut self, slot: u32, range: Range) {
+    pub(super) fn push(&mut self, slot: u32, range: Range) {
         if range.is_empty() {
             return;
         }

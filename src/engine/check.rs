@@ -6,7 +6,10 @@ use crate::engine::Engine;
 impl Engine {
     /// Panics if an invariant is broken, which only a bug can do. Reads everything.
     pub fn check(&self) {
+        let sending = self.conns.iter().map(|(_, conn)| conn.outbox.file_pieces()).sum();
         self.hub.check();
+        self.hub.check_pieces(sending);
+        assert!(self.done.is_empty(), "pieces that are done with go back in the same turn");
         let limits = &self.hub.settings().limits;
         let mut queued = 0;
         for (slot, conn) in &self.conns {
@@ -14,6 +17,7 @@ impl Engine {
             assert!(id.slot as usize == slot, "{id} is not where it says");
             assert!(!conn.flags.doomed, "{id} outlived its end");
             assert!(conn.is_closing() != self.hub.knows(id), "{id} is closing, and the hub does not know");
+            assert!(conn.is_data() == self.hub.is_data(id), "{id} carries files for one side alone");
             queued += conn.outbox.len();
             // What followed from the end of others is flushed by the next turn, which looks again.
             let bounded = conn.outbox.len() < limits.send_queue_hard || conn.flags.dirty;
@@ -47,12 +51,14 @@ impl Engine {
         let flagged = |flag: fn(&crate::conn::Flags) -> bool| {
             self.conns.iter().filter(|(_, conn)| flag(&conn.flags)).count()
         };
-        assert!(self.ready.len() == flagged(|flags| flags.queued), "a connection stands in the list once");
-        assert!(self.dirty.len() == flagged(|flags| flags.dirty), "a connection is flushed once");
-        for &slot in &self.ready {
+        let (ready, dirty) =
+            (self.ready.len() + self.ready_data.len(), self.dirty.len() + self.dirty_data.len());
+        assert!(ready == flagged(|flags| flags.queued), "a connection stands in the list once");
+        assert!(dirty == flagged(|flags| flags.dirty), "a connection is flushed once");
+        for &slot in self.ready.iter().chain(&self.ready_data) {
             assert!(self.conns[slot as usize].flags.queued, "only who is marked stands in the list");
         }
-        for &slot in &self.dirty {
+        for &slot in self.dirty.iter().chain(&self.dirty_data) {
             assert!(self.conns[slot as usize].flags.dirty, "only who is marked is flushed");
         }
     }

@@ -5,8 +5,9 @@
 //! 1. what the lanes answered goes to the hub;
 //! 2. timers that are due fire;
 //! 3. connections that took everything are told to the hub, which may have more for them;
-//! 4. ready connections are served: read once, decode, `hub.handle`, apply the effects;
-//! 5. what was said is flushed, one write for each connection;
+//! 4. ready connections are served: read once, decode, `hub.handle`, apply the effects; those that carry
+//!    files come after all others, and within a budget of bytes;
+//! 5. what was said is flushed, one write for each connection, in the same order;
 //! 6. what is over is closed;
 //! 7. in debug builds, and in the simulation, what must always be true is checked.
 //!
@@ -18,6 +19,7 @@
 mod apply;
 mod check;
 mod flush;
+mod frames;
 pub mod io;
 mod serve;
 pub mod settings;
@@ -29,6 +31,7 @@ use std::net::IpAddr;
 
 use crate::conn::Conn;
 use crate::conn::arena::Arenas;
+use crate::conn::tls::PARTIAL_BYTES_MAX;
 use crate::engine::io::Io;
 use crate::engine::settings::Settings;
 use crate::hub::Hub;
@@ -36,6 +39,7 @@ use crate::hub::effect::{CloseReason, Effect};
 use crate::hub::job::Reply;
 use crate::hub::session::Peer;
 use crate::proto::id::ConnId;
+use crate::proto::piece::FilePiece;
 use crate::proto::time::{Instant, Now};
 
 pub struct Engine {
@@ -44,8 +48,11 @@ pub struct Engine {
     conns: slab::Slab<Conn>,
     /// Slots with something to read or decode, in the order of their turn.
     ready: VecDeque<u32>,
-    /// Slots with something to flush.
+    /// The same of connections that carry files.
+    ready_data: VecDeque<u32>,
+    /// Slots with something to flush; and those of connections that carry files.
     dirty: Vec<u32>,
+    dirty_data: Vec<u32>,
     /// Connections that took everything, which the hub wanted to know.
     drained: Vec<ConnId>,
     /// Slots that end with this turn.
@@ -59,7 +66,9 @@ pub struct Engine {
     /// Plaintext of TLS and ciphertext for it, on their way through.
     plaintext: Vec<u8>,
     ciphertext: Vec<u8>,
-    /// Bytes that wait in all outboxes.
+    /// Pieces of files that were sent, or will not be, and go back to the hub.
+    done: Vec<(ConnId, FilePiece)>,
+    /// Bytes that wait in all outboxes, without those of files.
     queued: usize,
     next_serial: u32,
     stopping: bool,
@@ -80,15 +89,18 @@ impl Engine {
             settings,
             conns: slab::Slab::new(),
             ready: VecDeque::new(),
+            ready_data: VecDeque::new(),
             dirty: Vec::new(),
+            dirty_data: Vec::new(),
             drained: Vec::new(),
             doomed: Vec::new(),
             timers: BinaryHeap::new(),
             effects: Vec::new(),
             arenas: Arenas::default(),
-            scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
+            scratch: vec![0; PARTIAL_BYTES_MAX + DATA_READ_BYTES_MAX].into_boxed_slice(),
             plaintext: Vec::new(),
             ciphertext: Vec::new(),
+            done: Vec::new(),
             queued: 0,
             next_serial: 1,
             stopping: false,
@@ -148,8 +160,9 @@ impl Engine {
             }
         }
         self.serve_ready(now, io);
+        self.serve_data(now, io);
         self.flush_dirty(now, io);
-        self.close_doomed(io);
+        self.close_doomed(now, io);
         if cfg!(debug_assertions) {
             self.check();
         }
@@ -157,7 +170,8 @@ impl Engine {
 
     /// There is work that needs no event.
     pub fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.drained.is_empty() || !self.dirty.is_empty()
+        let ready = !self.ready.is_empty() || !self.ready_data.is_empty();
+        ready || !self.drained.is_empty() || !self.dirty.is_empty() || !self.dirty_data.is_empty()
     }
 
     /// When the next timer wants to fire.
@@ -179,6 +193,7 @@ impl Engine {
         self.hub.is_stored()
             && self.drained.is_empty()
             && self.dirty.is_empty()
+            && self.dirty_data.is_empty()
             && self.conns.iter().all(|(_, conn)| conn.is_drained() || conn.is_shaking_hands())
     }
 
@@ -195,7 +210,7 @@ impl Engine {
                 self.doom(id.slot);
             }
         }
-        self.close_doomed(io);
+        self.close_doomed(now, io);
     }
 
     /// The operator changed the configuration; connections keep the certificate they began with.
@@ -225,7 +240,10 @@ impl Engine {
         let conn = &mut self.conns[slot as usize];
         if !conn.flags.queued {
             conn.flags.queued = true;
-            self.ready.push_back(slot);
+            match conn.is_data() {
+                true => self.ready_data.push_back(slot),
+                false => self.ready.push_back(slot),
+            }
         }
     }
 
@@ -233,7 +251,10 @@ impl Engine {
         let conn = &mut self.conns[slot as usize];
         if !conn.flags.dirty {
             conn.flags.dirty = true;
-            self.dirty.push(slot);
+            match conn.is_data() {
+                true => self.dirty_data.push(slot),
+                false => self.dirty.push(slot),
+            }
         }
     }
 
@@ -245,20 +266,26 @@ impl Engine {
         }
     }
 
-    fn close_doomed(&mut self, io: &mut impl Io) {
+    fn close_doomed(&mut self, now: Now, io: &mut impl Io) {
         for slot in std::mem::take(&mut self.doomed) {
-            let conn = self.conns.remove(slot as usize);
+            let mut conn = self.conns.remove(slot as usize);
             assert!(conn.is_closing(), "the hub knows of every end");
             self.queued -= conn.outbox.len();
+            let mut pieces = Vec::new();
+            conn.outbox.clear(&mut pieces);
+            self.done.extend(pieces.into_iter().map(|piece| (conn.id, piece)));
             self.counters.closed += 1;
             io.close(slot);
             if conn.flags.queued {
                 self.ready.retain(|&ready| ready != slot);
+                self.ready_data.retain(|&ready| ready != slot);
             }
             if conn.flags.dirty {
                 self.dirty.retain(|&dirty| dirty != slot);
+                self.dirty_data.retain(|&dirty| dirty != slot);
             }
         }
+        self.pieces_done(now, io);
     }
 
     /// The connection, unless it is gone and its slot has another tenant.
@@ -271,6 +298,8 @@ impl Engine {
 const TURN_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes read at once from one connection; then it is another's turn.
 const READ_BYTES_MAX: usize = 64 * 1024;
+/// The same of a connection that carries files: larger, as a system call costs the same.
+const DATA_READ_BYTES_MAX: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,10 @@
 //! Reading: from the socket through TLS and the dialect to the hub, one connection at a time.
 
-use crate::conn::tls::{Tls, TlsFailure};
+use crate::conn::tls::{PARTIAL_BYTES_MAX, Tls, TlsFailure};
 use crate::conn::{Conn, Phase};
 use crate::dialect::{Decoder, Dialect, Request, Rules, Sniff, foreign, sniff};
 use crate::engine::io::{Io, Read};
-use crate::engine::{Engine, TURN_BYTES_MAX};
+use crate::engine::{DATA_READ_BYTES_MAX, Engine, READ_BYTES_MAX, TURN_BYTES_MAX};
 use crate::hub::Handled;
 use crate::hub::effect::CloseReason;
 use crate::proto::command::Command;
@@ -21,55 +21,71 @@ impl Engine {
                 break;
             }
             let Some(slot) = self.ready.pop_front() else { break };
-            let conn = &mut self.conns[slot as usize];
-            conn.flags.queued = false;
-            let id = conn.id;
-            match conn.is_closing() {
-                true => self.linger(slot, io),
-                false => self.serve(id, now, io),
-            }
-            self.apply(now, io);
+            self.serve_slot(slot, now, io);
         }
     }
 
-    /// Reads once, or takes up what was read before, and hands every whole line to the hub.
-    fn serve(&mut self, id: ConnId, now: Now, io: &mut impl Io) {
+    /// Serves one that was taken from its list; returns how many bytes that were.
+    pub(super) fn serve_slot(&mut self, slot: u32, now: Now, io: &mut impl Io) -> usize {
+        let conn = &mut self.conns[slot as usize];
+        conn.flags.queued = false;
+        let id = conn.id;
+        let bytes = match conn.is_closing() {
+            true => self.linger(slot, io),
+            false => self.serve(id, now, io),
+        };
+        self.apply(now, io);
+        bytes
+    }
+
+    /// Reads once, or takes up what was read before, and hands every whole line, or frame, to the hub.
+    fn serve(&mut self, id: ConnId, now: Now, io: &mut impl Io) -> usize {
         let soft = self.hub.settings().limits.send_queue_soft;
         let conn = &mut self.conns[id.slot as usize];
         // Resuming, and draining below the soft limit, put it into the list again.
         if conn.flags.paused || conn.outbox.len() > soft {
-            return;
+            return 0;
         }
+        let mut bytes = conn.inbox.len();
         if self.stopping {
             // What was read is still answered; nothing more is read.
             let inbox = std::mem::take(&mut conn.inbox);
-            return self.take_in(id, &inbox, now, io);
+            self.take_in(id, &inbox, now, io);
+            return bytes;
         }
         if conn.has_input() {
             let inbox = std::mem::take(&mut conn.inbox);
             self.take_in(id, &inbox, now, io);
         } else if conn.flags.readable && !conn.flags.eof {
-            self.read(id, now, io);
+            bytes = self.read(id, now, io);
         } else if conn.flags.eof {
             self.end_of_input(id, now);
         }
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else { return bytes };
         let more = conn.flags.readable || conn.flags.eof || conn.has_input();
         if more && !conn.flags.paused && !conn.is_closing() {
             self.queue(id.slot);
         }
+        bytes
     }
 
-    fn read(&mut self, id: ConnId, now: Now, io: &mut impl Io) {
+    /// Returns how many bytes were read.
+    fn read(&mut self, id: ConnId, now: Now, io: &mut impl Io) -> usize {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let read = io.read(id.slot, &mut scratch);
         let conn = &mut self.conns[id.slot as usize];
-        if matches!(read, Read::Bytes(_)) && !conn.is_unfinished() {
+        let most = if conn.is_data() { DATA_READ_BYTES_MAX } else { READ_BYTES_MAX };
+        // The beginning of a record stands before what follows it, so that records are whole in one place.
+        let begun = conn.tls.as_ref().map_or(&[][..], |tls| tls.begun());
+        scratch[..begun.len()].copy_from_slice(begun);
+        let begun = begun.len();
+        let read = io.read(id.slot, &mut scratch[begun..begun + most]);
+        let conn = &mut self.conns[id.slot as usize];
+        if matches!(read, Read::Bytes(_)) && (conn.is_data() || !conn.is_unfinished()) {
             conn.last_seen = now.mono;
         }
         match read {
             Read::Bytes(count) if conn.tls.is_some() || is_hello(conn, &scratch[..count]) => {
-                self.read_tls(id, &mut scratch[..count], now, io)
+                self.read_tls(id, &mut scratch[..begun + count], now, io)
             }
             Read::Bytes(count) => self.take_in(id, &scratch[..count], now, io),
             Read::Eof => conn.flags.eof = true,
@@ -80,6 +96,7 @@ impl Engine {
             Read::WouldBlock => conn.flags.readable = false,
         }
         self.scratch = scratch;
+        if let Read::Bytes(count) = read { count } else { 0 }
     }
 
     fn read_tls(&mut self, id: ConnId, ciphertext: &mut [u8], now: Now, io: &mut impl Io) {
@@ -134,6 +151,9 @@ impl Engine {
 
     /// Plaintext of a connection, in order. What cannot be handled now is kept.
     fn take_in(&mut self, id: ConnId, bytes: &[u8], now: Now, io: &mut impl Io) {
+        if self.conns[id.slot as usize].is_data() {
+            return self.take_in_frames(id, bytes, now, io);
+        }
         let soft = self.hub.settings().limits.send_queue_soft;
         let mut rest = bytes;
         if matches!(self.conns[id.slot as usize].phase, Phase::Sniffing) && !self.sniff(id, rest, now) {
@@ -237,7 +257,8 @@ impl Engine {
     /// The peer sends no more. A line without an end may be half of what was meant, and is dropped.
     fn end_of_input(&mut self, id: ConnId, now: Now) {
         let conn = &mut self.conns[id.slot as usize];
-        if conn.is_unfinished() && !std::mem::replace(&mut conn.flags.told_of_half, true) {
+        // A file's bytes that came are kept, so that half a frame is none that anybody has to hear of.
+        if conn.is_unfinished() && !conn.is_data() && !std::mem::replace(&mut conn.flags.told_of_half, true) {
             let text = "the last line has no end, and was not taken";
             self.tell(id, &Event::Error(Refusal::new(Code::BadRequest, text)));
         }
@@ -249,16 +270,19 @@ impl Engine {
 
     /// Reads and throws away what a closed connection still sends, so that what we said last is not
     /// lost to a reset; until the peer is done, or a moment is over.
-    fn linger(&mut self, slot: u32, io: &mut impl Io) {
+    fn linger(&mut self, slot: u32, io: &mut impl Io) -> usize {
         let conn = &mut self.conns[slot as usize];
         if !conn.flags.readable || conn.flags.eof {
             if conn.flags.eof && conn.flags.shut {
                 self.doom(slot);
             }
-            return;
+            return 0;
         }
-        match io.read(slot, &mut self.scratch) {
-            Read::Bytes(_) => self.queue(slot),
+        match io.read(slot, &mut self.scratch[..READ_BYTES_MAX]) {
+            Read::Bytes(count) => {
+                self.queue(slot);
+                return count;
+            }
             Read::Eof => {
                 conn.flags.eof = true;
                 self.queue(slot);
@@ -266,6 +290,7 @@ impl Engine {
             Read::Failed => self.doom(slot),
             Read::WouldBlock => conn.flags.readable = false,
         }
+        0
     }
 }
 
@@ -285,4 +310,4 @@ fn foreign_line(command: &Command<'_>) -> Option<&'static str> {
 /// Bytes of one line that are thrown away before its sender is: a mistaken paste is smaller.
 const WITHOUT_END_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Scratch for plaintext that is used again; more is given back.
-const READ_KEPT: usize = 128 * 1024;
+const READ_KEPT: usize = PARTIAL_BYTES_MAX + DATA_READ_BYTES_MAX;

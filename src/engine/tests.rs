@@ -10,7 +10,7 @@ use crate::conn::tls::tests::{client, server};
 use crate::engine::io::{Read, Write};
 use crate::engine::settings::Plaintext;
 use crate::hub::job::{Job, Kept};
-use crate::hub::settings::{Registration, Settings as HubSettings};
+use crate::hub::settings::{Files, Registration, Settings as HubSettings};
 use crate::proto::limits::Limits;
 use crate::proto::time::Timestamp;
 
@@ -65,6 +65,7 @@ impl Pair {
             history: false,
             keep_messages: None,
             keep: None,
+            files: Files::default(),
             presence_at_once: 100,
             store_jobs_max: 100,
             password_jobs_max: 4,

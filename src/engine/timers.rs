@@ -72,6 +72,20 @@ impl Engine {
             return self.begin_close(id, CloseReason::LoginTimeout, now);
         }
         let idle = limits.idle_timeout.is_some_and(|idle| conn.last_seen + idle <= now.mono);
+        if let Phase::Frames(frames) = &conn.phase {
+            if conn.outbox.file_pieces() > 0 && frames.taken + STALLED <= now.mono && self.hub.wants_pieces()
+            {
+                // Others wait for what this one does not take.
+                self.begin_close(id, CloseReason::SlowReader, now);
+                return self.doom(id.slot);
+            }
+            if idle && !self.hub.is_transferring(id) {
+                let text = "nothing was asked and nothing taken for too long";
+                self.tell(id, &Event::Error(Refusal::new(Code::IdleTimeout, text)));
+                self.begin_close(id, CloseReason::IdleTimeout, now);
+            }
+            return;
+        }
         if conn.is_unfinished() && idle {
             let text = "a line was begun and not ended in time";
             self.tell(id, &Event::Error(Refusal::new(Code::IdleTimeout, text)));
@@ -90,6 +104,11 @@ impl Engine {
         let mut next = now + limits.idle_timeout.map_or(LOOK_AGAIN, |idle| idle.min(LOOK_AGAIN));
         if self.is_owed_greeting(conn) {
             next = next.min(conn.since + self.settings.banner_delay);
+        }
+        if conn.is_data() {
+            // Whether it takes its files is looked at now and then; the rest is as for a line.
+            next = next.min(now + STALLED);
+            return limits.idle_timeout.map_or(next, |idle| next.min(conn.last_seen + idle));
         }
         if !self.hub.is_named(conn.id) {
             if self.hub.is_waiting(conn.id) {
@@ -118,6 +137,8 @@ impl Engine {
     }
 }
 
+/// How long a connection may take nothing of the file that it asked for, while others wait to be read for.
+const STALLED: Duration = Duration::from_secs(60);
 /// How long a connection that we ended may take for the rest, and for closing its side.
 pub(super) const LINGER: Duration = Duration::from_secs(3);
 /// Where nothing is due, the entry is looked at this often, so that it exists.

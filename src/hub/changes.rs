@@ -39,6 +39,15 @@ impl Hub {
                 }
             }
             Change::DropRoom { .. } | Change::Leave { .. } => {}
+            Change::FileComplete { .. } | Change::FileRemove { .. } => {
+                unreachable!("whoever handed them in hears of them")
+            }
+            Change::FileDecline { file, account } => {
+                self.file_declined(file, account, out);
+                if waits {
+                    self.answer(ask, Answer::Declined { file }, out);
+                }
+            }
             Change::Operator { room: id, account, operator } => {
                 self.operator_kept(ask, me, id, account, operator, out)
             }
@@ -135,6 +144,9 @@ impl Hub {
     ) {
         if let Change::Leave { room, account } = change {
             self.leave_answered(room, account);
+        }
+        if let Change::FileComplete { file } = change {
+            self.file_not_complete(file);
         }
         if let Change::DropRoom { .. } | Change::Leave { .. } = change {
             // It took effect here when it was asked for.

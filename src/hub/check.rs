@@ -13,6 +13,7 @@ use crate::proto::id::ConnId;
 impl Hub {
     /// Panics if an invariant is broken, which only a bug can do.
     pub fn check(&self) {
+        self.check_files();
         for session in self.sessions.iter() {
             self.check_session(session);
         }
@@ -89,6 +90,7 @@ impl Hub {
             Some(Held::Rate) => {
                 assert!(self.slowed.iter().any(|entry| entry.0.1 == id), "{id} waits for no time");
             }
+            Some(Held::Transfer) => assert!(self.is_data(id), "{id} is held for files, and carries none"),
             None => {}
         }
         if session.held.is_some() {

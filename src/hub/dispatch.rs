@@ -26,8 +26,7 @@ impl Hub {
                 self.answer(ask, Answer::Help { topic: topic.map(Into::into) }, out);
                 Ok(())
             }
-            Command::Login { data: true, .. } => Err(files_disabled()),
-            Command::Login { user, proof, data: false } => self.login(ask, &user, proof, out),
+            Command::Login { user, proof, data } => self.login(ask, &user, proof, data, out),
             Command::Nick { user } => self.nick(ask, &user, out),
             Command::Ping => {
                 self.answer(ask, Answer::Pong, out);
@@ -56,17 +55,15 @@ impl Hub {
             Command::Ban { room, user } => self.ban(ask, me, room.as_deref(), &user, true, out),
             Command::Block { user } => self.block(ask, me, &user, true, out),
             Command::Claim { user, devices } => self.claim(ask, me, &user, devices, out),
-            Command::Decline { .. }
-            | Command::Delete { .. }
-            | Command::Files { .. }
-            | Command::Finish { .. }
-            | Command::Upload { .. }
-            | Command::UploadStatus { .. } => Err(files_disabled()),
+            Command::Decline { file } => self.decline(ask, me, &file, out),
+            Command::Delete { file } => self.delete(ask, me, &file, out),
             Command::Deop { room, user } => self.op(ask, me, room.as_deref(), &user, false, out),
             Command::Devices { user } => self.devices(ask, me, user.as_deref(), out),
             Command::Enroll { identity, name, replace } => {
                 self.enroll(ask, me, identity, &name, replace, out)
             }
+            Command::Files { after, limit } => self.list_files(ask, me, after.as_deref(), limit, out),
+            Command::Finish { file } => self.finish(ask, me, &file, out),
             Command::History { room, range, limit, paging } => {
                 self.history(ask, me, room.as_deref(), HistoryWanted { range, limit, paging }, out)
             }
@@ -101,6 +98,8 @@ impl Hub {
             Command::Topic { room, topic } => self.topic(ask, me, room.as_deref(), topic.as_deref(), out),
             Command::Unban { room, user } => self.ban(ask, me, room.as_deref(), &user, false, out),
             Command::Unblock { user } => self.block(ask, me, &user, false, out),
+            Command::Upload { size, readers } => self.upload(ask, me, size, readers, out),
+            Command::UploadStatus { file } => self.upload_status(ask, me, &file, out),
             Command::Who { room, after, limit, paging } => {
                 let pages = Pages { after: after.as_deref(), limit, paging };
                 self.who(ask, me, room.as_deref(), pages, out)
@@ -129,10 +128,6 @@ impl Hub {
 
 pub(super) fn no_name() -> Refusal {
     Refusal::new(Code::NoName, "choose a name first: /nick NAME, /login NAME or /register NAME")
-}
-
-fn files_disabled() -> Refusal {
-    Refusal::new(Code::FilesDisabled, "this server keeps no files")
 }
 
 /// The version of the JSON-lines protocol that `hello` may ask for.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use crate::hub::job::Job;
 use crate::proto::event::Event;
 use crate::proto::id::{ConnId, RoomId};
+use crate::proto::piece::FilePiece;
 
 /// Connections left out of a room's event: mostly none or the one that caused it.
 pub type Except = SmallVec<[ConnId; 1]>;
@@ -17,11 +18,21 @@ pub enum Effect {
     AwaitDrain(ConnId),
     /// Send what is queued, then end the connection.
     Close(ConnId, CloseReason),
+    /// From now on the connection speaks frames.
+    Frames(ConnId),
     /// A line for the operator's log.
     Log(LogLine),
     /// Take no command from this connection until [`Effect::Resume`].
     Pause(ConnId),
     Resume(ConnId),
+    /// Bytes that a GET asked for. The piece comes back when they were sent, or cannot be: see
+    /// [`Hub::piece_sent`](crate::hub::Hub::piece_sent).
+    SendPiece {
+        conn: ConnId,
+        request: u32,
+        offset: u64,
+        piece: FilePiece,
+    },
     Submit(Job),
     Tell(ConnId, Event),
     /// To every connection in the room but these.
@@ -35,6 +46,8 @@ pub enum Effect {
 /// Why a connection ended; logged, counted, and said to the peer where its dialect can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
+    /// Bytes on a data connection that are no frames.
+    BadFrame,
     /// The operator banned or removed the account.
     Banned,
     /// The peer closed its side.
@@ -65,6 +78,7 @@ pub enum CloseReason {
 impl CloseReason {
     pub fn as_str(self) -> &'static str {
         match self {
+            CloseReason::BadFrame => "bad-frame",
             CloseReason::Banned => "banned",
             CloseReason::Eof => "eof",
             CloseReason::Flood => "flood",

@@ -248,6 +248,7 @@ mod tests {
         let login = Command::Login { user: "alice".into(), proof, data: false };
         assert_eq!(hub.handle(now, conn, re, login, &mut out), Handled::Done);
         hub.reply_if_asked(now, &mut out, |job| match job {
+            Job::Files(_) => unreachable!("nobody sends files"),
             Job::Store(_) => Reply::Store(StoreReply::Account { origin, account: None }),
             Job::Password(_) => Reply::Password(PasswordReply::Verified { origin, matches: false }),
         });

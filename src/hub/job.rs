@@ -3,14 +3,16 @@
 //! Every job gets exactly one [`Reply`], failure included. Jobs of one lane are done in the order they
 //! were submitted, and the store's replies come in that order, after the commit.
 
+pub mod files;
 pub mod keys;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hub::job::files::{FileJob, FileReply, KeptFile, NewFile};
 use crate::hub::job::keys::{KeysJob, KeysReply, TokenId};
 use crate::proto::event::{Access, Entry, Letter};
-use crate::proto::id::{AccountId, ConnId, DeviceId, Origin, RoomId, Seq};
+use crate::proto::id::{AccountId, ConnId, DeviceId, FileId, Origin, RoomId, Seq};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::secret::Secret;
 use crate::proto::time::Timestamp;
@@ -18,6 +20,7 @@ use crate::proto::time::Timestamp;
 /// A piece of work, sorted by the lane that does it.
 #[derive(Debug)]
 pub enum Job {
+    Files(FileJob),
     Password(PasswordJob),
     Store(StoreJob),
 }
@@ -25,6 +28,7 @@ pub enum Job {
 /// The outcome of a [`Job`], or news that nobody asked for.
 #[derive(Debug)]
 pub enum Reply {
+    Files(FileReply),
     /// The operator changed something from outside while the server runs.
     Operator(OperatorNews),
     Password(PasswordReply),
@@ -118,6 +122,8 @@ pub enum StoreJob {
     Search { origin: Origin, rooms: Vec<RoomId>, query: String, limit: u32 },
     /// Logs in to an account whose password was right, or whose token is.
     Session { origin: Origin, proof: SessionProof, session: SessionTerms },
+    /// An upload begins: it gets a number that nobody can guess.
+    Upload { origin: Origin, new: NewFile },
 }
 
 /// How a session is opened.
@@ -179,6 +185,18 @@ pub enum Change {
         account: AccountId,
         user: UserName,
         blocked: bool,
+    },
+    /// An upload is complete.
+    FileComplete {
+        file: FileId,
+    },
+    /// An account does not want a file.
+    FileDecline {
+        file: FileId,
+        account: AccountId,
+    },
+    FileRemove {
+        file: FileId,
     },
     /// A guest's room that is empty now: the room, its log and everything about it goes.
     DropRoom {
@@ -274,6 +292,12 @@ pub enum StoreReply {
         origin: Origin,
         outcome: Result<SessionRecord, SessionRefusal>,
     },
+    /// `None`: the account is gone.
+    Uploaded {
+        origin: Origin,
+        new: NewFile,
+        file: Option<FileId>,
+    },
 }
 
 /// Which job failed, with what the hub needs to undo what it had prepared for it.
@@ -311,6 +335,11 @@ pub enum FailedJob {
     /// Any job in which only the asker waits.
     Request {
         origin: Origin,
+    },
+    /// An upload for which room was reserved.
+    Upload {
+        origin: Origin,
+        new: NewFile,
     },
 }
 
@@ -397,6 +426,7 @@ pub enum OperatorNews {
 pub struct Kept {
     pub accounts: Vec<KeptAccount>,
     pub rooms: Vec<KeptRoom>,
+    pub files: Vec<KeptFile>,
     /// No room had this number yet.
     pub next_room: u32,
 }

@@ -78,6 +78,7 @@ impl Hub {
         }
         self.mailboxes.leave(conn);
         self.tokens.remove(&conn);
+        self.data_gone(conn);
         let session = self.sessions.remove(conn).expect("it was there");
         if session.used_keys {
             self.submit_store(StoreJob::ForgetKeys { conn }, out);

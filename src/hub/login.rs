@@ -5,6 +5,10 @@
 //!   login ─▶ Session (by token)                    ─▶ named ─▶ rooms, letters
 //! ```
 //!
+//! A login with `data` has no name and no rooms at its end: its connection carries files ([`files`]).
+//!
+//! [`files`]: crate::hub::files
+//!
 //! A user that does not exist goes the same way as one that does, bcrypt included, so that neither
 //! the answer nor its time tells which names are registered.
 
@@ -30,10 +34,14 @@ impl Hub {
         ask: Ask,
         user: &str,
         proof: Proof,
+        data: bool,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         self.check_unnamed(ask.conn)?;
         self.check_private(ask.conn)?;
+        if data {
+            self.check_data_login()?;
+        }
         let user = UserName::parse(user)?;
         match proof {
             Proof::Ask => {
@@ -41,11 +49,11 @@ impl Hub {
                 self.prompt(ask.conn, Prompting::Login { user }, prompt, out);
                 Ok(())
             }
-            Proof::Password(password) => self.login_with_password(ask, user, password, out),
+            Proof::Password(password) => self.login_with_password(ask, user, password, data, out),
             Proof::Token(token) => {
                 self.check_guess(ask, &user)?;
                 let proof = SessionProof::Token { user: user.clone(), token };
-                self.submit_session(ask, user, proof, out);
+                self.submit_session(ask, user, proof, data, out);
                 Ok(())
             }
         }
@@ -56,6 +64,7 @@ impl Hub {
         ask: Ask,
         user: UserName,
         password: Secret,
+        data: bool,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         self.check_guess(ask, &user)?;
@@ -63,7 +72,7 @@ impl Hub {
         self.take_password_place(ask.conn)?;
         self.submit_store(StoreJob::Account { origin: ask.origin(), user: user.clone() }, out);
         let stage = LoginStage::Account { password };
-        self.wait(ask.conn, Waiting::Login { user, stage }, out);
+        self.wait(ask.conn, Waiting::Login { user, data, stage }, out);
         Ok(())
     }
 
@@ -72,6 +81,7 @@ impl Hub {
         &mut self,
         ask: Ask,
         user: UserName,
+        data: bool,
         password: Secret,
         account: Option<AccountRecord>,
         out: &mut Vec<Effect>,
@@ -80,7 +90,7 @@ impl Hub {
         let cost = self.settings.bcrypt_cost;
         self.submit_password(PasswordJob::Verify { origin: ask.origin(), password, hash, cost }, out);
         let stage = LoginStage::Verify { account };
-        self.wait(ask.conn, Waiting::Login { user, stage }, out);
+        self.wait(ask.conn, Waiting::Login { user, data, stage }, out);
     }
 
     /// bcrypt compared the password of a login.
@@ -88,6 +98,7 @@ impl Hub {
         &mut self,
         ask: Ask,
         user: UserName,
+        data: bool,
         account: Option<AccountRecord>,
         matches: bool,
         out: &mut Vec<Effect>,
@@ -98,7 +109,7 @@ impl Hub {
                 self.refuse(ask, account_banned(), out);
             }
             Some(account) if matches => {
-                self.submit_session(ask, user, SessionProof::Verified(account.id), out)
+                self.submit_session(ask, user, SessionProof::Verified(account.id), data, out)
             }
             _ => self.login_failed(ask, &user, out),
         }
@@ -109,10 +120,12 @@ impl Hub {
         &mut self,
         ask: Ask,
         user: UserName,
+        data: bool,
         outcome: Result<SessionRecord, SessionRefusal>,
         out: &mut Vec<Effect>,
     ) {
         match outcome {
+            Ok(record) if data => self.data_logged_in(ask, record, out),
             Ok(record) => self.logged_in(ask, record, Named::Login, out),
             Err(SessionRefusal::Banned) => {
                 self.ready(ask.conn, out);
@@ -173,11 +186,18 @@ impl Hub {
         self.rejoin(ask.conn, rooms.into_iter().rev().collect(), out);
     }
 
-    fn submit_session(&mut self, ask: Ask, user: UserName, proof: SessionProof, out: &mut Vec<Effect>) {
+    fn submit_session(
+        &mut self,
+        ask: Ask,
+        user: UserName,
+        proof: SessionProof,
+        data: bool,
+        out: &mut Vec<Effect>,
+    ) {
         let session = self.session_terms(ask.now);
         self.submit_store(StoreJob::Session { origin: ask.origin(), proof, session }, out);
         let stage = LoginStage::Session;
-        self.wait(ask.conn, Waiting::Login { user, stage }, out);
+        self.wait(ask.conn, Waiting::Login { user, data, stage }, out);
     }
 
     pub(super) fn session_terms(&self, now: Now) -> SessionTerms {
@@ -202,6 +222,6 @@ impl Hub {
     }
 }
 
-fn account_banned() -> Refusal {
+pub(super) fn account_banned() -> Refusal {
     Refusal::new(Code::Banned, "the operator has closed this account")
 }

@@ -14,7 +14,7 @@
 //! `membership` lets them in and out of rooms, `talk` carries room messages, `letters` private ones,
 //! `moderation` runs rooms, `presence` shows who is there, `crowd` tells large rooms who came, `history`
 //! reads logs, `pace` slows the hasty, `guessing` those who guess passwords. For what only devices can read,
-//! `devices` has their keys, `send` takes it, and `mailbox` hands it out.
+//! `devices` has their keys, `send` takes it, and `mailbox` hands it out. `files` lets files through.
 
 pub mod address;
 mod blocks;
@@ -27,6 +27,7 @@ mod devices;
 pub mod directory;
 mod dispatch;
 pub mod effect;
+mod files;
 mod guessing;
 mod history;
 pub mod job;
@@ -62,6 +63,7 @@ use crate::hub::claims::Claims;
 use crate::hub::crowd::Crowds;
 use crate::hub::directory::Directory;
 use crate::hub::effect::{CloseReason, Effect, Except, LogLine};
+use crate::hub::files::Files;
 use crate::hub::guessing::Guesses;
 use crate::hub::job::keys::TokenId;
 use crate::hub::job::{Change, Kept, StoreJob};
@@ -112,6 +114,7 @@ pub struct Hub {
     guesses: Guesses,
     /// Who came and went in large rooms and is not told yet.
     crowds: Crowds,
+    files: Files,
     /// Who blocks the holder of a name: only users that are connected, so that sending costs nothing
     /// where nobody blocks.
     blockers: BTreeMap<Arc<str>, Vec<UserId>>,
@@ -157,6 +160,7 @@ impl Hub {
             addresses: AddressBook::default(),
             guesses: Guesses::default(),
             crowds: Crowds::default(),
+            files: Files::new(kept.files),
             blockers: BTreeMap::new(),
             hashing: BTreeMap::new(),
             backlog: VecDeque::new(),
@@ -270,7 +274,7 @@ impl Hub {
             return Handled::Done;
         }
         let quit = Command::Quit { text: None };
-        if self.must_wait(conn, &quit, out) {
+        if self.transfers_must_end(conn, out) || self.must_wait(conn, &quit, out) {
             return Handled::Later;
         }
         self.end_session(conn, None, out);
@@ -300,6 +304,7 @@ impl Hub {
             self.claims.sweep(now.mono);
             self.forget_sealed_told(now.mono);
             self.retry_mailboxes(out);
+            self.sweep_files(now, out);
             self.drop_deserted_rooms(now, out);
         }
         if self.next_maintenance <= now.mono {
@@ -335,9 +340,9 @@ impl Hub {
         self.sessions.get(conn).is_some_and(|session| matches!(session.activity, Activity::Prompting(_)))
     }
 
-    /// Somebody chose a name on this connection.
+    /// Somebody chose a name on this connection, or it carries files of an account.
     pub fn is_named(&self, conn: ConnId) -> bool {
-        self.sessions.get(conn).is_some_and(|session| session.user.is_some())
+        self.sessions.get(conn).is_some_and(|session| session.user.is_some()) || self.is_data(conn)
     }
 
     /// Work is under way for this connection: it is not the client that keeps us waiting.
@@ -357,7 +362,9 @@ impl Hub {
 
     /// No work is under way in any lane.
     pub fn is_settled(&self) -> bool {
-        self.is_stored() && self.password_credit == self.settings.password_jobs_max
+        self.is_stored()
+            && self.password_credit == self.settings.password_jobs_max
+            && self.files_are_settled()
     }
 
     pub fn settings(&self) -> &Settings {

@@ -25,6 +25,7 @@ impl Hub {
             OperatorNews::Passwd { .. } => {}
             OperatorNews::Removed { account } => {
                 self.expel(account, "the operator has removed this account", out);
+                self.forget_account_files(account, out);
                 self.directory.remove(account);
             }
             OperatorNews::Unbanned { account } => {
@@ -49,6 +50,9 @@ impl Hub {
     fn expel(&mut self, account: AccountId, text: &'static str, out: &mut Vec<Effect>) {
         let Some(user) = self.directory.get(account).map(|account| account.user.clone()) else { return };
         self.log(log::Level::Info, format!("the operator banned or removed {user}"), out);
+        for conn in self.data_conns(account) {
+            self.close(conn, Refusal::new(Code::Banned, text), CloseReason::Banned, out);
+        }
         let Some(id) = self.users.find(&user).filter(|&id| self.user(id).account == Some(account)) else {
             return;
         };

@@ -240,7 +240,7 @@ fn start(after: Option<&str>, key: impl Fn(&str) -> Result<Arc<str>, Refusal>) -
     Ok(after.map(key).transpose()?.map_or(String::new(), |key| key.to_string()))
 }
 
-fn page_limit(limit: Option<u32>) -> Result<u32, Refusal> {
+pub(super) fn page_limit(limit: Option<u32>) -> Result<u32, Refusal> {
     match limit {
         Some(0) => Err(Refusal::new(Code::BadArgument, "a limit is at least 1")),
         Some(limit) => Ok(limit.min(LIST_PAGE_MAX)),

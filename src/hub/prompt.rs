@@ -47,7 +47,7 @@ impl Hub {
             Prompting::Invite { user, password } => {
                 self.register_with_password(ask, user, password, Some(line), out)
             }
-            Prompting::Login { user } => self.login_with_password(ask, user, line, out),
+            Prompting::Login { user } => self.login_with_password(ask, user, line, false, out),
             Prompting::NewPassword { old } => self.passwd_with_both(ask, old, line, out),
             Prompting::OldPassword => {
                 self.prompt(ask.conn, Prompting::NewPassword { old: line }, Prompt::NewPassword, out);

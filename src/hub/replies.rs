@@ -16,6 +16,7 @@ impl Hub {
     /// A lane finished a job, or the operator changed something.
     pub fn reply(&mut self, now: Now, reply: Reply, out: &mut Vec<Effect>) {
         match reply {
+            Reply::Files(reply) => self.file_reply(now, reply, out),
             Reply::Operator(news) => self.operator_news(news, out),
             Reply::Password(reply) => self.password_reply(now, reply, out),
             Reply::Store(reply) => {
@@ -40,8 +41,8 @@ impl Hub {
             ) => self.passwd_hashed(ask, account, hash, out),
             (
                 PasswordReply::Verified { matches, .. },
-                Some(Waiting::Login { user, stage: LoginStage::Verify { account }, .. }),
-            ) => self.login_verified(ask, user, account, matches, out),
+                Some(Waiting::Login { user, data, stage: LoginStage::Verify { account } }),
+            ) => self.login_verified(ask, user, data, account, matches, out),
             (
                 PasswordReply::Verified { matches, .. },
                 Some(Waiting::Passwd { stage: PasswdStage::Verify { account, new }, .. }),
@@ -57,8 +58,8 @@ impl Hub {
             StoreReply::Account { origin, account } => {
                 let ask = ask(origin, now);
                 match self.take_waiting(ask.conn) {
-                    Some(Waiting::Login { user, stage: LoginStage::Account { password }, .. }) => {
-                        self.login_account(ask, user, password, account, out)
+                    Some(Waiting::Login { user, data, stage: LoginStage::Account { password } }) => {
+                        self.login_account(ask, user, data, password, account, out)
                     }
                     Some(Waiting::Passwd { stage: PasswdStage::Account { old, new }, .. }) => {
                         self.passwd_account(ask, old, new, account, out)
@@ -68,11 +69,17 @@ impl Hub {
                 }
             }
             StoreReply::Appended { origin, room, entry } => self.appended(ask(origin, now), room, entry, out),
+            StoreReply::Changed { origin: Some(origin), change: Change::FileComplete { file } } => {
+                self.file_complete(ask(origin, now), file, out)
+            }
             StoreReply::Changed { origin: Some(origin), change } => {
                 self.changed(ask(origin, now), change, out)
             }
             StoreReply::Changed { origin: None, change: Change::Leave { room, account } } => {
                 self.leave_answered(room, account)
+            }
+            StoreReply::Changed { origin: None, change: Change::FileRemove { file } } => {
+                self.file_removed(now, file, out)
             }
             StoreReply::Changed { origin: None, .. } | StoreReply::Done => {}
             StoreReply::Failed { job, failure } => self.store_failed(now, job, failure, out),
@@ -107,10 +114,11 @@ impl Hub {
             }
             StoreReply::Session { origin, outcome } => {
                 let ask = ask(origin, now);
-                if let Some(Waiting::Login { user, .. }) = self.take_waiting(ask.conn) {
-                    self.login_session(ask, user, outcome, out);
+                if let Some(Waiting::Login { user, data, .. }) = self.take_waiting(ask.conn) {
+                    self.login_session(ask, user, data, outcome, out);
                 }
             }
+            StoreReply::Uploaded { origin, new, file } => self.uploaded(ask(origin, now), new, file, out),
         }
     }
 
@@ -162,6 +170,9 @@ impl Hub {
                 self.refuse(ask, refusal, out);
                 self.append_done(ask.conn, out);
             }
+            FailedJob::Change { origin: None, change: Change::FileRemove { file } } => {
+                self.removal_failed(now, file, refusal, out)
+            }
             FailedJob::Change { origin, change } => {
                 self.change_failed(origin.map(|origin| ask(origin, now)), change, refusal, out)
             }
@@ -182,6 +193,7 @@ impl Hub {
                     self.ready(ask.conn, out);
                 }
             }
+            FailedJob::Upload { origin, new } => self.upload_failed(ask(origin, now), new, refusal, out),
         }
     }
 

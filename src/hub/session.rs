@@ -86,6 +86,8 @@ pub enum Held {
     Credit,
     /// It was over its rate.
     Rate,
+    /// It carries files: a PUT waits for its turn, or the end for what is under way.
+    Transfer,
 }
 
 /// What is under way for a connection, in the words of what comes next.
@@ -93,6 +95,10 @@ pub enum Held {
 pub enum Waiting {
     /// A change was submitted.
     Change,
+    /// A file is removed.
+    Delete,
+    /// An upload is synced and recorded.
+    Finish,
     History,
     /// The store reads the next piece of a streamed history.
     HistoryPiece(Streaming),
@@ -102,8 +108,10 @@ pub enum Waiting {
     },
     /// Something about keys, devices or a mailbox.
     Keys,
+    /// `data`: the connection is to carry files.
     Login {
         user: UserName,
+        data: bool,
         stage: LoginStage,
     },
     Passwd {
@@ -123,6 +131,8 @@ pub enum Waiting {
     Search {
         query: String,
     },
+    /// Room for a file is recorded.
+    Upload,
 }
 
 /// How far a login is.

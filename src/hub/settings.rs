@@ -25,9 +25,36 @@ pub struct Settings {
     pub keep: Option<Duration>,
     /// Connections that hear a room up to which it is told at once who comes and goes.
     pub presence_at_once: usize,
+    pub files: Files,
     /// Jobs that may wait in each lane.
     pub store_jobs_max: u32,
     pub password_jobs_max: u32,
+}
+
+/// What the operator chose about files; `None` is no limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// Whether files are kept at all.
+    pub enabled: bool,
+    /// Bytes of one file, of all files of an account, and of all files.
+    pub file_bytes: Option<u64>,
+    pub account_bytes: Option<u64>,
+    pub total_bytes: Option<u64>,
+    /// From when room was made for a file to its end.
+    pub keep: Duration,
+}
+
+impl Default for Files {
+    fn default() -> Files {
+        const GIB: u64 = 1024 * 1024 * 1024;
+        Files {
+            enabled: true,
+            file_bytes: Some(8 * GIB),
+            account_bytes: Some(16 * GIB),
+            total_bytes: Some(64 * GIB),
+            keep: Duration::from_secs(30 * 24 * 60 * 60),
+        }
+    }
 }
 
 /// Who may make an account.

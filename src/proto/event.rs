@@ -11,6 +11,7 @@ use crate::proto::pages::{FilesPage, Found, HistoryPage, MembersPage, RoomsPage,
 use crate::proto::refusal::Refusal;
 use crate::proto::secret::Secret;
 use crate::proto::time::Timestamp;
+use crate::proto::transfer::Told;
 
 /// One message of a room's log, as the store committed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +152,8 @@ pub enum Event {
     Shutdown {
         text: Arc<str>,
     },
+    /// On a connection that carries files.
+    Transfer(Told),
 }
 
 /// A question whose answer is the next line.

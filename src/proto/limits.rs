@@ -47,6 +47,17 @@ pub const SESSIONS_PER_USER_MAX: usize = 64;
 pub const ROOMS_PER_CREATOR_MAX: usize = 200;
 /// Rooms on one server, with members or kept.
 pub const ROOMS_MAX: usize = 100_000;
+/// Bytes that a file has at most, whatever the operator chose: 32 TiB, so that sums of them do not overflow.
+pub const FILE_BYTES_CEILING: u64 = 1 << 45;
+/// Uploads of one account that are not complete; all files of one account, and all there are.
+pub const UPLOADS_PER_ACCOUNT_MAX: usize = 100;
+pub const FILES_PER_ACCOUNT_MAX: usize = 10_000;
+pub const FILES_MAX: usize = 200_000;
+/// Accounts that a file is for.
+pub const FILE_READERS_MAX: u32 = 1_000;
+/// Connections of one account that carry files, and files that are read at once on one of them.
+pub const DATA_CONNECTIONS_PER_ACCOUNT_MAX: usize = 8;
+pub const GETS_PER_CONNECTION_MAX: usize = 4;
 /// Bytes of a file in one frame at most, and in one step of reading or writing it.
 pub const PIECE_BYTES: usize = 256 * 1024;
 /// Connections that hear a room up to which everybody who comes or goes is told of at once: so many
@@ -170,6 +181,7 @@ impl Default for Limits {
 
 const _: () = assert!(PASSWORD_BYTES_MIN < PASSWORD_BYTES_MAX);
 const _: () = assert!(HISTORY_PAGE_DEFAULT <= HISTORY_PAGE_MAX && HISTORY_PAGE_MAX <= HISTORY_STREAM_MAX);
+const _: () = assert!((FILES_MAX as u64) <= u64::MAX / FILE_BYTES_CEILING);
 const _: () = assert!(LIST_PAGE_DEFAULT <= LIST_PAGE_MAX);
 const _: () = assert!(ENVELOPE_BYTES_MIN < ENVELOPE_BYTES_MAX && ENVELOPE_BYTES_MAX <= PAGE_BYTES_MAX);
 const _: () = assert!(PRESENCE_WINDOW_MIN.as_millis() < PRESENCE_WINDOW_MAX.as_millis());

@@ -82,6 +82,13 @@ pub fn make(path: &Path) -> Result<(), DataDirError> {
     }
 }
 
+/// The directory of files in a data directory; made for its owner only, if there is none.
+pub fn files(data: &Path) -> Result<PathBuf, DataDirError> {
+    let path = data.join(FILES_DIRECTORY);
+    make(&path)?;
+    Ok(path)
+}
+
 /// For creating a file that only its owner can read.
 pub fn private_options() -> OpenOptions {
     let mut options = OpenOptions::new();
@@ -138,6 +145,7 @@ impl fmt::Display for DataDirError {
 
 impl std::error::Error for DataDirError {}
 
+const FILES_DIRECTORY: &str = "files";
 const LOCK_FILE: &str = "sottod.lock";
 /// Far longer than anybody but a server holds the lock.
 const LOCK_TRIES: u32 = 5;

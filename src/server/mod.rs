@@ -27,6 +27,7 @@ use crate::server::log::Logging;
 use crate::server::reactor::{Clock, Reactor, Reloaded};
 use crate::server::sockets::Sockets;
 use crate::store::{Durability, Store, StoreOptions};
+use crate::work::files::scan;
 use crate::work::{LaneSettings, Lanes};
 
 pub use crate::server::start_error::StartError;
@@ -48,15 +49,21 @@ fn serve(config: Config, data: &Path, logging: &Arc<Logging>) -> Result<(), Star
         config::Durability::Disk => Durability::Disk,
         config::Durability::Os => Durability::Os,
     };
-    let (store, kept) = Store::open(data, StoreOptions { durability })?;
+    let (mut store, mut kept) = Store::open(data, StoreOptions { durability })?;
     let clock = Clock::start();
+    let files = data_dir::files(data)?;
+    let failed = |reason: String| StartError::Files { path: files.clone(), reason };
+    let found = scan::scan(&files, std::mem::take(&mut kept.files), clock.now().wall)
+        .map_err(|error| failed(error.to_string()))?;
+    store.forget_files(&found.lost).map_err(failed)?;
+    kept.files = found.files;
     let hub = Hub::new(config.settings(), kept, clock.now());
     let poll = Poll::new().map_err(StartError::System)?;
     let waker = reactor::waker(&poll).map_err(StartError::System)?;
     let lanes = {
         let waker = waker.clone();
         // Waking fails only when the reactor is gone.
-        Lanes::start(lane_settings(&config), store, move || drop(waker.wake()))
+        Lanes::start(lane_settings(&config), store, &files, move || drop(waker.wake()))
     };
     let idle = config.limits.idle_timeout;
     let listeners = Listeners::bind(&config.listen, config.listen_is_default, idle, poll.registry())?;
@@ -108,6 +115,7 @@ fn lane_settings(config: &Config) -> LaneSettings {
         password_threads: config.workers.thread_count(),
         password_jobs_max: config.workers.password_jobs as usize,
         store_jobs_max: config.workers.store_jobs as usize,
+        file_threads: config.files.thread_count(),
         batch_max: STORE_BATCH_MAX,
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::config::error::ConfigError;
 use crate::server::certificate::CertificateError;
@@ -15,7 +16,15 @@ pub enum StartError {
     Certificate(CertificateError),
     Config(ConfigError),
     Data(DataDirError),
-    Listen { address: SocketAddr, error: io::Error },
+    /// The directory of files cannot be used.
+    Files {
+        path: PathBuf,
+        reason: String,
+    },
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
     Log(LogError),
     Store(OpenError),
     System(io::Error),
@@ -27,6 +36,7 @@ impl fmt::Display for StartError {
             StartError::Certificate(error) => error.fmt(f),
             StartError::Config(error) => error.fmt(f),
             StartError::Data(error) => error.fmt(f),
+            StartError::Files { path, reason } => write!(f, "{}: {reason}", path.display()),
             StartError::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
             StartError::Log(error) => error.fmt(f),
             StartError::Store(error) => error.fmt(f),

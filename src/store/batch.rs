@@ -11,8 +11,8 @@ use crate::store::logs::Logs;
 use crate::store::mailbox::Attachment;
 use crate::store::maintain::Sweep;
 use crate::store::{
-    Store, accounts, append, changes, devices, history, index, letters, mailbox, prekeys, schema, search,
-    send, sessions,
+    Store, accounts, append, changes, devices, files, history, index, letters, mailbox, prekeys, schema,
+    search, send, sessions,
 };
 
 impl Store {
@@ -149,6 +149,7 @@ impl Store {
                 search::search(conn, logs, *origin, rooms, query, *limit)
             }
             StoreJob::Session { origin, proof, session } => sessions::open(conn, *origin, proof, *session),
+            StoreJob::Upload { origin, new } => files::upload(conn, *origin, new),
         }
     }
 }
@@ -252,6 +253,7 @@ fn failed_job(job: &StoreJob) -> FailedJob {
         | StoreJob::Register { origin, .. }
         | StoreJob::Search { origin, .. }
         | StoreJob::Session { origin, .. } => FailedJob::Request { origin: *origin },
+        StoreJob::Upload { origin, new } => FailedJob::Upload { origin: *origin, new: new.clone() },
     }
 }
 

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use crate::hub::job::{Change, StoreReply};
 use crate::proto::id::{Origin, RoomId};
 use crate::store::batch::JobResult;
+use crate::store::files;
 use crate::store::logs::Logs;
 use crate::store::position::int;
 
@@ -39,6 +40,9 @@ pub(super) fn change(
                 .execute((account.0, &**user.key()))?;
         }
         Change::DropRoom { room } => drop_room(conn, logs, *room)?,
+        Change::FileComplete { file } => files::complete(conn, *file)?,
+        Change::FileDecline { file, account } => files::decline(conn, *file, *account)?,
+        Change::FileRemove { file } => files::remove(conn, *file)?,
         Change::Leave { room, account } => {
             conn.prepare_cached("DELETE FROM members WHERE account = ?1 AND room = ?2")?
                 .execute((account.0, room.0))?;

@@ -1,4 +1,4 @@
-//! What is read at the start: rooms and accounts, never messages.
+//! What is read at the start: rooms, accounts and what there is of files, never messages.
 
 use rusqlite::{Connection, Row, TransactionBehavior};
 
@@ -6,6 +6,7 @@ use crate::hub::job::{Kept, KeptAccount, KeptRoom};
 use crate::proto::event::Access;
 use crate::proto::id::{AccountId, RoomId, Seq};
 use crate::proto::name::{RoomName, UserName};
+use crate::store::files;
 use crate::store::logs::Logs;
 use crate::store::operator::NewsCursor;
 use crate::store::position::uint;
@@ -16,6 +17,7 @@ pub(super) fn load(conn: &mut Connection) -> rusqlite::Result<(Kept, Logs, NewsC
     let news = NewsCursor::start(&tx)?;
     let accounts = load_accounts(&tx)?;
     let (rooms, logs) = load_rooms(&tx)?;
+    let files = files::load(&tx)?;
     let last: i64 = tx.query_row(
         "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'rooms'), 0)",
         [],
@@ -23,7 +25,7 @@ pub(super) fn load(conn: &mut Connection) -> rusqlite::Result<(Kept, Logs, NewsC
     )?;
     tx.commit()?;
     let next_room = u32::try_from(last).unwrap_or(u32::MAX).saturating_add(1);
-    Ok((Kept { accounts, rooms, next_room }, logs, news))
+    Ok((Kept { accounts, rooms, files, next_room }, logs, news))
 }
 
 fn load_accounts(conn: &Connection) -> rusqlite::Result<Vec<KeptAccount>> {

@@ -1,4 +1,5 @@
-//! What outlives the process, in one SQLite file: messages, rooms, accounts, letters, keys, envelopes.
+//! What outlives the process, in one SQLite file: messages, rooms, accounts, letters, keys, envelopes, and
+//! what is known about files.
 //!
 //! A [`Store`] belongs to one thread and does [`StoreJob`]s in batches: everything that waits goes into
 //! one transaction, and the replies exist only after its commit. So whoever sees a reply sees something
@@ -20,6 +21,7 @@ mod append;
 mod batch;
 mod changes;
 mod devices;
+mod files;
 mod history;
 mod index;
 mod kept;

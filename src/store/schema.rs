@@ -99,7 +99,7 @@ pub(super) fn set_patience(conn: &Connection, patience: Duration) {
 }
 
 /// What each version of the format added; never changed once released.
-pub(super) const STEPS: [&str; VERSION as usize] = [CHAT_TABLES, KEYS_TABLES];
+pub(super) const STEPS: [&str; VERSION as usize] = [CHAT_TABLES, KEYS_TABLES, FILE_TABLES];
 
 const CHAT_TABLES: &str = "
 CREATE TABLE accounts (
@@ -256,6 +256,26 @@ CREATE TABLE envelopes (
 CREATE UNIQUE INDEX envelopes_by_mailbox ON envelopes (mailbox, seq);
 ";
 
+/// Files on their way from one account to others; their bytes lie beside the database.
+const FILE_TABLES: &str = "
+CREATE TABLE files (
+    id BLOB PRIMARY KEY,
+    owner INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    size INTEGER NOT NULL,
+    readers INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    complete INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX files_by_owner ON files (owner);
+CREATE TABLE declines (
+    file BLOB NOT NULL REFERENCES files ON DELETE CASCADE,
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    PRIMARY KEY (file, account)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX declines_by_account ON declines (account);
+";
+
 const GUEST_TABLES: &str = "
 CREATE TEMP TABLE guest_keys (
     id INTEGER PRIMARY KEY,
@@ -270,7 +290,7 @@ CREATE TEMP TABLE guest_keys (
 
 const DATABASE_FILE: &str = "sottod.db";
 /// The format of the tables above, in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 /// How long a write waits for another process, such as a command of the operator.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// All the statements there are, so that none is prepared twice.

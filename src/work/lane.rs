@@ -24,7 +24,7 @@ impl<W: Fn()> Outlet<W> {
         Outlet { replies, panicked, wake }
     }
 
-    fn send(&self, replies: Vec<Reply>) {
+    pub fn send(&self, replies: Vec<Reply>) {
         if replies.is_empty() {
             return;
         }

@@ -1,9 +1,10 @@
-//! What may block, on threads of its own: passwords and the store.
+//! What may block, on threads of its own: passwords, the store, and the bytes of files.
 //!
 //! The reactor submits [`Job`]s and takes [`Reply`]s; neither ever waits. Each lane is a bounded queue. The
 //! hub holds one credit for each of its places and refuses commands when it has none left, so a queue
 //! cannot overflow.
 
+pub mod files;
 pub mod password;
 
 mod lane;
@@ -12,6 +13,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -22,12 +24,14 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::hub::job::{Job, PasswordJob, Reply, StoreJob};
 use crate::store::Store;
+use crate::work::files::FileLane;
 use crate::work::lane::Outlet;
 
 /// The running lanes. Belongs to one thread.
 pub struct Lanes {
     passwords: Sender<PasswordJob>,
     store: Sender<StoreJob>,
+    files: FileLane,
     replies: Receiver<Vec<Reply>>,
     /// What [`Lanes::replies`] has received and not handed out yet.
     begun: RefCell<vec::IntoIter<Reply>>,
@@ -43,15 +47,19 @@ pub struct LaneSettings {
     /// Places in the queues: jobs submitted and not begun.
     pub password_jobs_max: usize,
     pub store_jobs_max: usize,
+    /// Threads that read and write files.
+    pub file_threads: usize,
     /// Jobs that the store puts into one transaction at most.
     pub batch_max: usize,
 }
 
 impl Lanes {
-    /// Starts the threads. `wake` is called from them whenever there are replies to take.
+    /// Starts the threads. `files` is the directory of files; `wake` is called from the threads whenever
+    /// there are replies to take.
     pub fn start(
         settings: LaneSettings,
         store: Store,
+        files: &Path,
         wake: impl Fn() + Send + Sync + Clone + 'static,
     ) -> Lanes {
         assert!(settings.password_threads > 0, "a lane without a thread would never answer");
@@ -69,10 +77,11 @@ impl Lanes {
             // Never joined: a hash that was begun may take seconds, and at the end nobody waits for it.
             drop(spawn(format!("password-{number}"), work));
         }
+        let files = FileLane::start(files, settings.file_threads, &stopping, &outlet);
         let batch_max = settings.batch_max;
         let store_thread = spawn("store".into(), move || lane::store(store, &store_jobs, batch_max, &outlet));
         let begun = RefCell::new(Vec::new().into_iter());
-        Lanes { passwords, store: store_jobs_in, replies, begun, panicked, stopping, store_thread }
+        Lanes { passwords, store: store_jobs_in, files, replies, begun, panicked, stopping, store_thread }
     }
 
     /// Queues a job. Never waits; the caller keeps count of the places.
@@ -80,6 +89,7 @@ impl Lanes {
         self.check();
         let full = "the hub holds a credit for each place in a lane's queue";
         match job {
+            Job::Files(job) => self.files.submit(job),
             Job::Password(job) => self.passwords.try_send(job).expect(full),
             Job::Store(job) => self.store.try_send(job).expect(full),
         }
@@ -105,19 +115,23 @@ impl Lanes {
         begun.len() > 0 || !self.replies.is_empty()
     }
 
-    /// Finishes what is queued for the store, and returns the replies that nobody took. Passwords that
-    /// are not hashed yet never will be.
+    /// Finishes what is queued for the store and of the bytes of files, and returns the replies that nobody
+    /// took. Passwords that are not hashed yet never will be.
     pub fn stop(self) -> Vec<Reply> {
-        let Lanes { passwords, store, replies, begun, panicked: _, stopping, store_thread } = self;
+        let Lanes { passwords, store, files, replies, begun, panicked: _, stopping, store_thread } = self;
         stopping.store(true, Ordering::Release);
         drop((passwords, store));
+        let mut threads = files.stop();
+        threads.push(store_thread);
         let mut left: Vec<Reply> = begun.into_inner().collect();
-        while !store_thread.is_finished() {
-            // The store may wait for room for its replies.
+        while !threads.iter().all(JoinHandle::is_finished) {
+            // They may wait for room for their replies.
             left.extend(replies.recv_timeout(STOP_STEP).into_iter().flatten());
         }
-        if let Err(panic) = store_thread.join() {
-            std::panic::resume_unwind(panic);
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
         }
         left.extend(replies.try_iter().flatten());
         left

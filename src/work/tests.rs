@@ -153,7 +153,7 @@ impl Bench {
         let (store, _) = Store::open(dir.path(), StoreOptions::default()).expect("opens");
         let (woken, wakes) = unbounded();
         // The receiver may be gone when the lanes end.
-        let lanes = Lanes::start(settings, store, move || {
+        let lanes = Lanes::start(settings, store, dir.path(), move || {
             let _ = woken.send(());
         });
         Bench { lanes, wakes, dir }
@@ -191,8 +191,13 @@ fn verify(n: i64) -> Job {
     Job::Password(PasswordJob::Verify { origin: origin(n), password, hash: None, cost: COST })
 }
 
-const SETTINGS: LaneSettings =
-    LaneSettings { password_threads: 2, password_jobs_max: 16, store_jobs_max: 256, batch_max: 16 };
+const SETTINGS: LaneSettings = LaneSettings {
+    password_threads: 2,
+    password_jobs_max: 16,
+    store_jobs_max: 256,
+    file_threads: 2,
+    batch_max: 16,
+};
 /// The cheapest that bcrypt takes.
 const COST: u32 = 4;
 /// Only a broken test waits so long.

@@ -48,6 +48,8 @@ fn impossible_values_are_refused() {
     check_refused("[limits]\nconnections = -1\n", 2, &["connections"]);
     check_refused("[limits]\nline_bytes = 1\n", 2, &["line_bytes"]);
     check_refused("[history]\ndurability = \"hope\"\n", 2, &["durability"]);
+    check_refused("[files]\nkeep = \"0\"\n", 2, &["keep"]);
+    check_refused("[files]\nfile_bytes = 1\n", 2, &["file_bytes"]);
     check_refused("[log]\nlevel = \"loud\"\n", 2, &["level"]);
 }
 
@@ -125,6 +127,7 @@ fn check_prints_every_key_and_reads_what_it_prints() {
              registrations_per_hour line_bytes json_bytes send_queue_soft send_queue_hard login_timeout idle_timeout",
         ),
         ("history", "on_join keep_messages keep_days durability"),
+        ("files", "enabled file_bytes account_bytes total_bytes keep threads"),
         ("workers", "threads"),
         ("log", "level file rotate_bytes keep_files"),
     ];

@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use sottovoce::hub::job::files::FileJob;
 use sottovoce::hub::job::{
     Job, Kept, PasswordHash, PasswordJob, PasswordReply, Reply, StoreFailure, StoreJob, StoreReply,
 };
+use sottovoce::proto::id::FileId;
 use sottovoce::store::{Store, StoreOptions};
 
+use crate::disk::Disk;
 use crate::model::{self, Model};
 use crate::plan::Plan;
 use crate::random::Random;
@@ -20,6 +23,9 @@ pub struct Lanes {
     /// What is committed next, and when.
     batch: Option<(u64, Vec<StoreJob>)>,
     passwords: Vec<(u64, PasswordReply)>,
+    pub disk: Disk,
+    /// Jobs on files, and when each is due. One lane does them all in order.
+    files: VecDeque<(u64, FileJob)>,
     /// Done, and not told to the hub yet.
     replies: VecDeque<Reply>,
     jobs_max: usize,
@@ -44,6 +50,8 @@ impl Lanes {
             queue: VecDeque::new(),
             batch: None,
             passwords: Vec::new(),
+            disk: Disk::default(),
+            files: VecDeque::new(),
             replies: VecDeque::new(),
             jobs_max: plan.store_jobs_max as usize,
             delay_max: plan.store_delay_max,
@@ -58,6 +66,7 @@ impl Lanes {
         self.queue.clear();
         self.batch = None;
         self.passwords.clear();
+        self.files.clear();
         self.replies.clear();
         let kept = self.model.start();
         if let Some(Real { dir, store }) = &mut self.real {
@@ -69,13 +78,29 @@ impl Lanes {
             let found = Kept { next_room: found.next_room.max(kept.next_room), ..found };
             let expected = Kept { next_room: found.next_room, ..kept.clone() };
             assert_eq!(sorted(&expected), sorted(&found), "model and store keep the same");
-            return found;
+            return self.measure(found);
+        }
+        self.measure(kept)
+    }
+
+    /// What the disk tells about files; records without bytes are forgotten.
+    fn measure(&mut self, mut kept: Kept) -> Kept {
+        kept.files = self.disk.start(kept.files);
+        let there = |id: &FileId| kept.files.iter().any(|file| file.id == *id);
+        let lost: Vec<FileId> = self.model.files.keys().filter(|id| !there(id)).copied().collect();
+        lost.iter().for_each(|id| drop(self.model.files.remove(id)));
+        if let Some(store) = self.real.as_mut().and_then(|real| real.store.as_mut()) {
+            store.forget_files(&lost).expect("the disk of the simulation's machine has room");
         }
         kept
     }
 
     pub fn submit(&mut self, now: u64, job: Job, random: &mut Random) {
         match job {
+            Job::Files(job) => {
+                let delay = if self.faults { random.below(20) as u64 } else { 0 };
+                self.files.push_back((now + delay, job));
+            }
             Job::Password(job) => {
                 let delay = if self.faults { random.below(300) as u64 } else { 1 };
                 self.passwords.push((now + delay, hash(job)));
@@ -95,6 +120,17 @@ impl Lanes {
                 true => self.replies.push_back(Reply::Password(self.passwords.swap_remove(index).1)),
                 false => index += 1,
             }
+        }
+        while self.files.front().is_some_and(|(due, _)| *due <= now) {
+            let (_, job) = self.files.pop_front().expect("it is due");
+            let reply = match self.faults && self.full && matches!(job, FileJob::Put { .. }) {
+                true => self.disk.fail(job, StoreFailure::Full),
+                false if self.faults && random.per_mille(self.fail_per_mille) => {
+                    self.disk.fail(job, StoreFailure::Other("simulated".into()))
+                }
+                false => self.disk.run(job),
+            };
+            self.replies.push_back(Reply::Files(reply));
         }
         if self.batch.as_ref().is_some_and(|(due, _)| *due <= now) {
             let (_, batch) = self.batch.take().expect("it is due");
@@ -119,7 +155,8 @@ impl Lanes {
     }
 
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.batch.is_none() && self.passwords.is_empty() && self.replies.is_empty()
+        let store = self.queue.is_empty() && self.batch.is_none();
+        store && self.passwords.is_empty() && self.files.is_empty() && self.replies.is_empty()
     }
 
     fn commit(&mut self, mut batch: Vec<StoreJob>, random: &mut Random) {
@@ -130,6 +167,7 @@ impl Lanes {
             for (expected, found) in expected.iter().zip(&replies) {
                 assert_eq!(shown(expected), shown(found), "model and store answer alike");
                 self.model.learn_token(found);
+                self.model.learn_file(expected, found);
             }
             self.replies.extend(replies.into_iter().map(Reply::Store));
             return;
@@ -163,6 +201,8 @@ fn hash(job: PasswordJob) -> PasswordReply {
 fn shown(reply: &StoreReply) -> String {
     match reply {
         StoreReply::Failed { job, .. } => format!("failed: {job:?}"),
+        // Its number is random.
+        StoreReply::Uploaded { origin, new, file } => format!("{origin:?} {new:?} {}", file.is_some()),
         reply => format!("{reply:?}"),
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use sottovoce::hub::job::files::{KeptFile, NewFile};
 use sottovoce::hub::job::keys::{KeysJob, SendJob, TokenId};
 use sottovoce::hub::job::{
     AccountRecord, Change, FailedJob, Kept, KeptAccount, KeptRoom, KeyScope, NewEntry, NewRoom, Page,
@@ -14,7 +15,7 @@ use sottovoce::hub::job::{
     StoreFailure, StoreJob, StoreReply,
 };
 use sottovoce::proto::event::{Access, Entry, Letter};
-use sottovoce::proto::id::{AccountId, Origin, RoomId, Seq};
+use sottovoce::proto::id::{AccountId, FileId, Origin, RoomId, Seq};
 use sottovoce::proto::limits::{LETTERS_PAGE_MAX, LETTERS_PER_USER_MAX};
 use sottovoce::proto::name::{RoomName, UserName};
 use sottovoce::proto::secret::Secret;
@@ -31,11 +32,14 @@ pub struct Model {
     pub committed: BTreeMap<u64, Vec<(RoomId, Seq)>>,
     pub archive: BTreeMap<RoomId, Vec<Entry>>,
     pub keyring: Keyring,
+    /// Without their bytes, which are on the disk.
+    pub files: BTreeMap<FileId, KeptFile>,
     letters: BTreeMap<AccountId, Vec<Letter>>,
     keys: BTreeMap<(Scope, RoomId, Box<str>), (Seq, Timestamp)>,
     next_room: u32,
     next_letter: u64,
     next_token: u64,
+    next_file: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +95,7 @@ impl Model {
         Kept {
             accounts: self.accounts.iter().map(account).collect(),
             rooms: self.rooms.iter().map(room).collect(),
+            files: self.files.values().cloned().collect(),
             next_room: self.next_room,
         }
     }
@@ -184,6 +189,10 @@ impl Model {
             }
             StoreJob::Session { origin, proof, session } => {
                 StoreReply::Session { origin: *origin, outcome: self.session(proof, *session) }
+            }
+            StoreJob::Upload { origin, new } => {
+                let file = self.accounts.contains_key(&new.owner).then(|| self.upload(new));
+                StoreReply::Uploaded { origin: *origin, new: new.clone(), file }
             }
         })
     }
@@ -304,6 +313,22 @@ impl Model {
                 account.hash = hash.clone();
                 account.tokens.clear();
             }
+            Change::FileComplete { file } => {
+                if let Some(file) = self.files.get_mut(file) {
+                    file.complete = true;
+                    file.stored = file.size;
+                }
+            }
+            Change::FileDecline { file, account } => {
+                let file = self.files.get_mut(file).filter(|file| !file.declined.contains(account));
+                if let Some(file) = file {
+                    file.declined.push(*account);
+                    file.declined.sort();
+                }
+            }
+            Change::FileRemove { file } => {
+                self.files.remove(file);
+            }
             Change::Topic { room, topic } => {
                 if let Some(room) = self.rooms.get_mut(room) {
                     room.topic = topic.clone();
@@ -367,6 +392,36 @@ impl Model {
     }
 
     /// The real store made another token than the model.
+    fn upload(&mut self, new: &NewFile) -> FileId {
+        self.next_file += 1;
+        let digest = Sha256::digest(self.next_file.to_be_bytes());
+        let id = FileId(std::array::from_fn(|index| digest[index]));
+        let NewFile { owner, size, readers, created, expires } = *new;
+        let file = KeptFile {
+            id,
+            owner,
+            size,
+            readers,
+            created,
+            expires,
+            complete: false,
+            stored: 0,
+            declined: Vec::new(),
+        };
+        self.files.insert(id, file);
+        id
+    }
+
+    /// The real store drew another number for a file.
+    pub fn learn_file(&mut self, expected: &StoreReply, found: &StoreReply) {
+        if let StoreReply::Uploaded { file: Some(expected), .. } = expected
+            && let StoreReply::Uploaded { file: Some(found), .. } = found
+        {
+            let file = self.files.remove(expected).expect("it was made a moment ago");
+            self.files.insert(*found, KeptFile { id: *found, ..file });
+        }
+    }
+
     pub fn learn_token(&mut self, reply: &StoreReply) {
         if let StoreReply::Session { outcome: Ok(record), .. }
         | StoreReply::Registered { outcome: Ok(record), .. } = reply
@@ -466,6 +521,7 @@ pub fn failed(job: &StoreJob, failure: StoreFailure) -> StoreReply {
         | StoreJob::Register { origin, .. }
         | StoreJob::Search { origin, .. }
         | StoreJob::Session { origin, .. } => FailedJob::Request { origin: *origin },
+        StoreJob::Upload { origin, new } => FailedJob::Upload { origin: *origin, new: new.clone() },
     };
     StoreReply::Failed { job, failure }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sottovoce::hub::settings::{Registration, Settings};
+use sottovoce::hub::settings::{Files, Registration, Settings};
 use sottovoce::proto::limits::Limits;
 
 use crate::random::Random;
@@ -97,6 +97,7 @@ impl Plan {
             history: true,
             keep_messages: None,
             keep: None,
+            files: Files::default(),
             presence_at_once: self.presence_at_once,
             store_jobs_max: self.store_jobs_max,
             password_jobs_max: 4,

@@ -20,11 +20,11 @@ fn data_behind_half_a_hello_is_a_failure_and_no_panic() {
         let mut tls = Tls::new(server()).unwrap();
         let mut plaintext = Vec::new();
         let outcome = match together {
-            true => tls.feed(&mut pieces.concat(), &mut plaintext),
+            true => feed(&mut tls, &pieces.concat(), &mut plaintext),
             false => {
-                let first = tls.feed(&mut pieces[0].to_vec(), &mut plaintext);
+                let first = feed(&mut tls, pieces[0], &mut plaintext);
                 assert_eq!(first, Ok(Fed { closed: false }), "the rest of the hello may come");
-                tls.feed(&mut pieces[1].to_vec(), &mut plaintext)
+                feed(&mut tls, pieces[1], &mut plaintext)
             }
         };
         assert!(outcome.is_err() && plaintext.is_empty() && !tls.is_ready());
@@ -59,7 +59,7 @@ fn something_can_be_said_while_a_renegotiation_has_not_come_whole() {
     hello.resize(204, 0);
     let (now, later) = hello.split_at(100);
     let mut plaintext = Vec::new();
-    assert_eq!(tls.feed(&mut seal(sequence, now), &mut plaintext), Ok(Fed { closed: false }));
+    assert_eq!(feed(&mut tls, &seal(sequence, now), &mut plaintext), Ok(Fed { closed: false }));
     for _ in 0..2 {
         let mut out = Vec::new();
         let taken = tls.encrypt(b"hello", &mut out);
@@ -67,9 +67,15 @@ fn something_can_be_said_while_a_renegotiation_has_not_come_whole() {
         assert!(taken == Ok(5) && !out.is_empty() || taken.is_err() && out.is_empty(), "{taken:?}");
     }
     // What rustls makes of such a hello is its own affair.
-    let _ = tls.feed(&mut seal(sequence + 1, later), &mut plaintext);
+    let _ = feed(&mut tls, &seal(sequence + 1, later), &mut plaintext);
     assert!(plaintext.is_empty());
     tls.close();
+}
+
+/// Hands in bytes behind what is kept.
+fn feed(tls: &mut Tls, bytes: &[u8], plaintext: &mut Vec<u8>) -> Result<Fed, TlsFailure> {
+    let mut input = [tls.begun(), bytes].concat();
+    tls.feed(&mut input, plaintext)
 }
 
 /// A server's and a client's side with nothing under way between them.
@@ -81,7 +87,7 @@ fn connected(mut client: ClientConnection, config: Arc<ServerConfig>) -> (Tls, C
         while client.wants_write() {
             client.write_tls(&mut bytes).unwrap();
         }
-        tls.feed(&mut bytes, &mut plaintext).unwrap();
+        feed(&mut tls, &bytes, &mut plaintext).unwrap();
         let answer = tls.unsent().to_vec();
         tls.sent(answer.len());
         let mut rest = &answer[..];

@@ -15,10 +15,11 @@
 //! ```
 //!
 //! A request has a number other than 0 that the client chooses; 0 is the connection itself. `server` encodes
-//! and decodes what the server says, `client` what a client says, and `reader` reads a client's frames from
-//! packets however they are cut, without keeping the bytes of a file.
+//! and decodes what the server says, `client` what a client says, `reader` reads a client's frames from
+//! packets however they are cut, without keeping the bytes of a file, and `event` writes what the hub says.
 
 pub mod client;
+pub mod event;
 pub mod reader;
 pub mod server;
 

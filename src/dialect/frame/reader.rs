@@ -9,6 +9,7 @@ use crate::dialect::frame::client::{CANCEL, GET, GET_BYTES, PING, PUT};
 use crate::dialect::frame::{FrameError, HEAD_BYTES, Head, PUT_HEAD_BYTES, split};
 use crate::proto::id::FileId;
 use crate::proto::limits::PIECE_BYTES;
+use crate::proto::transfer::Asked;
 
 /// Reads the frames of one connection. After a [`FrameError`] it is not to be used any more.
 #[derive(Clone, Debug)]
@@ -19,15 +20,6 @@ pub struct FrameReader {
     filled: usize,
     /// Bytes of a PUT that are still to come.
     body: usize,
-}
-
-/// What a client asks for; the bytes of a PUT follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    Cancel { request: u32 },
-    Get { request: u32, file: FileId, offset: u64, length: u64 },
-    Ping { request: u32 },
-    Put { request: u32, file: FileId, offset: u64, bytes: usize },
 }
 
 impl FrameReader {

@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use super::client::{ClientFrame, put_head};
-use super::reader::{Asked, FrameReader};
+use super::reader::FrameReader;
 use super::server::{ServerFrame, data_head};
 use super::*;
 use crate::proto::id::FileId;
+use crate::proto::transfer::Asked;
 
 const FILE: FileId = FileId(*b"0123456789abcdef");
 

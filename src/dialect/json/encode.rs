@@ -24,7 +24,7 @@
 //!     motd, shutdown    text
 //! ```
 //!
-//! Banner and prompts are for people and give no line.
+//! Banner and prompts are for people, and what is about transfers is said in frames: they give no line.
 
 use crate::dialect::json::object::Object;
 use crate::dialect::json::reply;
@@ -36,7 +36,7 @@ use crate::proto::time::Timestamp;
 
 /// Appends the line of an event, if it has one.
 pub fn encode(event: &Event, out: &mut Vec<u8>) {
-    if matches!(event, Event::Banner { .. } | Event::Prompt(_)) {
+    if matches!(event, Event::Banner { .. } | Event::Prompt(_) | Event::Transfer(_)) {
         return;
     }
     let mut object = Object::open(out);
@@ -140,7 +140,8 @@ fn notice(object: &mut Object<'_>, event: &Event) {
         | Event::Paired { .. }
         | Event::PrivateReceived { .. }
         | Event::PrivateSent { .. }
-        | Event::Prompt(_) => object,
+        | Event::Prompt(_)
+        | Event::Transfer(_) => object,
     };
 }
 

@@ -155,7 +155,8 @@ impl Lines<'_> {
             | Event::PrivateSent { .. }
             | Event::Prompt(_)
             | Event::Sealed { .. }
-            | Event::Shutdown { .. } => {}
+            | Event::Shutdown { .. }
+            | Event::Transfer(_) => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod durability;
+mod files;
 mod full;
 mod history;
 mod keys;
