@@ -38,5 +38,8 @@ mod sniffing;
 mod status;
 mod talk;
 mod tls_dialects;
+mod transfer;
+mod transfer_refusals;
+mod transfer_trouble;
 #[cfg(unix)]
 mod trouble;

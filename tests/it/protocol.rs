@@ -30,6 +30,7 @@ fn every_text_example_happens_as_it_is_written() {
 fn play(fence: &'static str, fits: impl Fn(&str, &str) -> bool) {
     let server = Server::start();
     let mut people: BTreeMap<&str, Wire> = BTreeMap::new();
+    let mut file = String::new();
     for (number, line) in examples(fence) {
         let (who, sends, text) = match (line.split_once("> "), line.split_once("< ")) {
             (Some((who, text)), _) if !who.contains('<') => (who, true, text),
@@ -37,14 +38,35 @@ fn play(fence: &'static str, fits: impl Fn(&str, &str) -> bool) {
             _ => panic!("docs/protocol.md:{number}: neither sent nor received: {line}"),
         };
         let wire = people.entry(who).or_insert_with(|| server.wire());
+        if let Some(bytes) = frame(text, &file) {
+            if sends {
+                wire.send(&bytes);
+                continue;
+            }
+            let mut found = vec![0; bytes.len()];
+            assert!(wire.fill(&mut found), "docs/protocol.md:{number}: less came");
+            assert!(found == bytes, "docs/protocol.md:{number}: it is\n{who}< {found:02x?}");
+            continue;
+        }
         if sends {
-            wire.send_line(text);
+            wire.send_line(&text.replace("\"file\":\"…\"", &format!("\"file\":\"{file}\"")));
             continue;
         }
         let Heard::Line(found) = wire.hear() else { panic!("docs/protocol.md:{number}: nothing came") };
         assert!(fits(text, &found), "docs/protocol.md:{number}: it is\n{who}< {found}");
+        if let Some((_, rest)) = found.split_once("\"file\":\"") {
+            file = rest.chars().take_while(|c| *c != '"').collect();
+        }
     }
     assert!(people.len() > 1, "there are examples");
+}
+
+/// The bytes of an example that is a frame: hexadecimal digits in groups, `FILE` for the file that was told of
+/// last, and its name behind two blanks.
+fn frame(text: &str, file: &str) -> Option<Vec<u8>> {
+    let (digits, _) = text.split_once("  ")?;
+    let digits = digits.replace("FILE", file).replace(' ', "");
+    data_encoding::HEXLOWER.decode(digits.as_bytes()).ok()
 }
 
 #[test]
@@ -64,6 +86,9 @@ fn the_limits_on_the_page_are_those_in_force() {
         format!("| {SAY_KEY_BYTES_MAX}; {ROOM_KEY_BYTES_MAX} bytes"),
         format!("{HISTORY_PAGE_DEFAULT} unless given, at most {HISTORY_PAGE_MAX} and 1 MiB"),
         format!("| {ROOMS_PER_USER_MAX}, {SESSIONS_PER_USER_MAX} |"),
+        format!("| {DATA_CONNECTIONS_PER_ACCOUNT_MAX}; {GETS_PER_CONNECTION_MAX} |"),
+        format!("| 10,000, {UPLOADS_PER_ACCOUNT_MAX} |"),
+        "1 to 262,144 bytes".to_owned(),
     ] {
         assert!(PAGE.contains(&text), "docs/protocol.md does not say: {text}");
     }
@@ -74,6 +99,7 @@ fn every_command_has_an_example_and_a_row_and_every_code_a_line() {
     for code in Code::ALL {
         assert!(PAGE.contains(&format!("\n| `{code}` ")), "the code {code} is not explained");
     }
+    assert_eq!((PIECE_BYTES, FILES_PER_ACCOUNT_MAX, FILE_READERS_MAX), (262_144, 10_000, 1_000));
     let server = Server::start();
     let mut json = server.json();
     let help = json.ok(json!({"cmd": "help"}));

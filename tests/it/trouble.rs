@@ -12,7 +12,7 @@ use crate::harness::{DEADLINE, PASSWORD};
 
 /// Sets how large the server's files may grow; false where the system has no such tool.
 #[cfg(target_os = "linux")]
-fn limit_files(server: &Server, bytes: &str) -> bool {
+pub fn limit_files(server: &Server, bytes: &str) -> bool {
     let process = server.process.id().to_string();
     let limit = format!("--fsize={bytes}:unlimited");
     Command::new("prlimit").args(["--pid", &process, &limit]).status().is_ok_and(|status| status.success())

@@ -6,6 +6,7 @@
 // Where there are no signals, what only the tests of signals use lies idle.
 #![cfg_attr(not(unix), allow(dead_code))]
 
+pub mod data;
 pub mod device;
 pub mod home;
 pub mod json;

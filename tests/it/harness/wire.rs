@@ -72,6 +72,17 @@ impl Wire {
         assert!(!drained.is_err_and(waited), "not closed in time");
     }
 
+    /// Fills the buffer with what comes next; false if the connection ends before that.
+    pub fn fill(&mut self, buffer: &mut [u8]) -> bool {
+        match self.stream.read_exact(buffer) {
+            Ok(()) => true,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("{} bytes did not come in time", buffer.len())
+            }
+            Err(_) => false,
+        }
+    }
+
     pub fn line(&mut self) -> String {
         match self.hear() {
             Heard::Line(line) => line,
