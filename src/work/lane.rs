@@ -1,15 +1,17 @@
 //! The loops that the worker threads run.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender};
 
 use crate::hub::job::keys::KeysJob;
 use crate::hub::job::{PasswordJob, Reply, StoreJob};
 use crate::store::{Pace, Store};
 use crate::work::password;
+use crate::work::queue::{Outflow, Taken};
 
 /// Where a worker puts its replies.
 #[derive(Clone)]
@@ -65,34 +67,35 @@ fn give_way() {
 /// The thread that owns the store: everything that waits goes into one transaction.
 pub(super) fn store<W: Fn()>(
     mut store: Store,
-    jobs: &Receiver<StoreJob>,
+    jobs: &Outflow<StoreJob>,
     batch_max: usize,
     outlet: &Outlet<W>,
 ) {
+    let mut waiting = VecDeque::new();
     let mut batch = Vec::with_capacity(batch_max);
     let mut done = Vec::with_capacity(batch_max);
     let mut looked = Instant::now();
     let mut upkeep_left = true;
     loop {
-        let wait = if upkeep_left { Duration::ZERO } else { LOOK_EVERY };
-        match jobs.recv_timeout(wait) {
-            Ok(first) => {
-                let mut pages = u32::from(reads_page(&first));
-                batch.push(first);
-                while batch.len() < batch_max
-                    && pages < PAGES_PER_BATCH
-                    && let Ok(job) = jobs.try_recv()
-                {
-                    pages += u32::from(reads_page(&job));
-                    batch.push(job);
-                }
-                store.run_batch(&mut batch, &mut done);
-                outlet.send(done.drain(..).map(Reply::Store).collect());
-                store.upkeep(Pace::Busy);
+        let wait = if upkeep_left || !waiting.is_empty() { Duration::ZERO } else { LOOK_EVERY };
+        let taken = jobs.take(wait, &mut waiting);
+        if !waiting.is_empty() {
+            let mut pages = 0;
+            while batch.len() < batch_max
+                && pages < PAGES_PER_BATCH
+                && let Some(job) = waiting.pop_front()
+            {
+                pages += u32::from(reads_page(&job));
+                batch.push(job);
             }
+            store.run_batch(&mut batch, &mut done);
+            outlet.send(done.drain(..).map(Reply::Store).collect());
+            store.upkeep(Pace::Busy);
+        } else if taken == Taken::Closed {
+            return;
+        } else {
             // A moment without jobs is not rest yet; upkeep begins after a whole pause.
-            Err(RecvTimeoutError::Timeout) => upkeep_left = store.upkeep(Pace::Idle),
-            Err(RecvTimeoutError::Disconnected) => return,
+            upkeep_left = store.upkeep(Pace::Idle);
         }
         if looked.elapsed() >= LOOK_EVERY {
             looked = Instant::now();

@@ -8,6 +8,7 @@ pub mod files;
 pub mod password;
 
 mod lane;
+mod queue;
 #[cfg(test)]
 mod tests;
 
@@ -26,11 +27,12 @@ use crate::hub::job::{Job, PasswordJob, Reply, StoreJob};
 use crate::store::Store;
 use crate::work::files::FileLane;
 use crate::work::lane::Outlet;
+use crate::work::queue::{Inlet, queue};
 
 /// The running lanes. Belongs to one thread.
 pub struct Lanes {
     passwords: Sender<PasswordJob>,
-    store: Sender<StoreJob>,
+    store: Inlet<StoreJob>,
     files: FileLane,
     replies: Receiver<Vec<Reply>>,
     /// What [`Lanes::replies`] has received and not handed out yet.
@@ -65,7 +67,7 @@ impl Lanes {
         assert!(settings.password_threads > 0, "a lane without a thread would never answer");
         assert!(settings.batch_max > 0, "a batch has at least one job");
         let (passwords, password_jobs) = bounded(settings.password_jobs_max);
-        let (store_jobs_in, store_jobs) = bounded(settings.store_jobs_max);
+        let (store_jobs_in, store_jobs) = queue(settings.store_jobs_max);
         // Where the reactor is slower than the store, the store waits: pages of history that nobody has
         // taken yet are bounded by this and by a batch.
         let (replies_in, replies) = bounded(REPLY_BATCHES_MAX);
@@ -91,7 +93,7 @@ impl Lanes {
         match job {
             Job::Files(job) => self.files.submit(job),
             Job::Password(job) => self.passwords.try_send(job).expect(full),
-            Job::Store(job) => self.store.try_send(job).expect(full),
+            Job::Store(job) => self.store.push(job).expect(full),
         }
     }
 
