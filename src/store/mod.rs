@@ -20,6 +20,7 @@ mod accounts;
 mod append;
 mod batch;
 mod changes;
+pub mod checkpoint;
 mod devices;
 mod files;
 mod history;
@@ -45,6 +46,7 @@ use rusqlite::Connection;
 
 use crate::hub::job::{Kept, OperatorNews, StoreJob, StoreReply};
 use crate::store::batch::Indexing;
+use crate::store::checkpoint::Checkpointer;
 use crate::store::logs::Logs;
 use crate::store::maintain::Sweep;
 use crate::store::operator::NewsCursor;
@@ -56,6 +58,8 @@ pub struct Store {
     logs: Logs,
     news: NewsCursor,
     sweep: Option<Sweep>,
+    /// Until somebody takes it to a thread of its own.
+    checkpointer: Option<Checkpointer>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,7 +111,8 @@ impl Store {
         let path = schema::path(dir);
         schema::create_guest_tables(&conn).map_err(|error| OpenError::storage(&path, &error))?;
         let (kept, logs, news) = kept::load(&mut conn).map_err(|error| OpenError::storage(&path, &error))?;
-        Ok((Store { conn, logs, news, sweep: Some(Sweep::DROPPED) }, kept))
+        let checkpointer = Some(Checkpointer::new(schema::open(dir, options.durability)?));
+        Ok((Store { conn, logs, news, sweep: Some(Sweep::DROPPED), checkpointer }, kept))
     }
 
     /// Does the jobs in order and in one transaction; afterwards `jobs` is empty, and `replies` has one
@@ -135,6 +140,12 @@ impl Store {
             },
         };
         outcome.is_ok() && (self.logs.lag() > 0 || self.sweep.is_some())
+    }
+
+    /// What does the checkpoints, for a thread of its own. It must end before the store does, or the log
+    /// is left for the next start to read.
+    pub fn take_checkpointer(&mut self) -> Option<Checkpointer> {
+        self.checkpointer.take()
     }
 
     /// What the operator did since the last call, in that order.

@@ -38,7 +38,7 @@ pub(super) fn open(dir: &Path, durability: Durability) -> Result<Connection, Ope
         conn.pragma_update(None, "synchronous", synchronous)?;
         conn.pragma_update(None, "foreign_keys", true)?;
         conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+        conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX)?;
         conn.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
         Ok(conn)
     };
@@ -301,7 +301,11 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS_CACHED: usize = 192;
 /// Pages kept in memory, in KiB.
 const CACHE_KIB: i64 = 8 * 1024;
-/// Pages in the write-ahead log before they are copied into the database, which waits for the disk.
-const WAL_PAGES: i64 = 2_000;
+/// Pages in the write-ahead log before they are copied into the database.
+pub(super) const WAL_PAGES: i64 = 2_000;
+/// Pages in it before whoever writes has to wait for that: 32 MiB.
+pub(super) const WAL_PAGES_MAX: i64 = 8_000;
 /// Bytes the write-ahead log keeps after it was larger, while a backup ran for instance.
-const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+const WAL_BYTES_KEPT: i64 = 32 * 1024 * 1024;
+
+const _: () = assert!(WAL_PAGES < WAL_PAGES_MAX);

@@ -9,9 +9,10 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::hub::job::keys::KeysJob;
 use crate::hub::job::{PasswordJob, Reply, StoreJob};
+use crate::store::checkpoint::Checkpointer;
 use crate::store::{Pace, Store};
 use crate::work::password;
-use crate::work::queue::{Outflow, Taken};
+use crate::work::queue::{Inlet, Outflow, Taken};
 
 /// Where a worker puts its replies.
 #[derive(Clone)]
@@ -66,16 +67,18 @@ fn give_way() {
 
 /// The thread that owns the store: everything that waits goes into one transaction.
 pub(super) fn store<W: Fn()>(
-    mut store: Store,
+    store: &mut Store,
     jobs: &Outflow<StoreJob>,
     batch_max: usize,
     outlet: &Outlet<W>,
+    nudge: &Inlet<()>,
 ) {
     let mut waiting = VecDeque::new();
     let mut batch = Vec::with_capacity(batch_max);
     let mut done = Vec::with_capacity(batch_max);
     let mut looked = Instant::now();
     let mut upkeep_left = true;
+    let mut wrote = false;
     loop {
         let wait = if upkeep_left || !waiting.is_empty() { Duration::ZERO } else { LOOK_EVERY };
         let taken = jobs.take(wait, &mut waiting);
@@ -91,6 +94,7 @@ pub(super) fn store<W: Fn()>(
             store.run_batch(&mut batch, &mut done);
             outlet.send(done.drain(..).map(Reply::Store).collect());
             store.upkeep(Pace::Busy);
+            wrote = true;
         } else if taken == Taken::Closed {
             return;
         } else {
@@ -102,6 +106,20 @@ pub(super) fn store<W: Fn()>(
             outlet.send(store.news().into_iter().map(Reply::Operator).collect());
             // Where jobs never pause for so long, this is when upkeep gets its turn.
             upkeep_left = store.upkeep(Pace::Idle);
+            if std::mem::take(&mut wrote) {
+                // It is at work where there is no place, and looks again when it is nudged next.
+                let _ = nudge.push(());
+            }
+        }
+    }
+}
+
+/// The thread that copies the store's log into its database, whenever it is told that there may be enough.
+pub(super) fn checkpoints(mut checkpointer: Checkpointer, nudges: &Outflow<()>) {
+    let mut taken = VecDeque::new();
+    while nudges.take(NUDGE_WAIT, &mut taken) != Taken::Closed {
+        if taken.pop_front().is_some() {
+            checkpointer.step();
         }
     }
 }
@@ -117,6 +135,8 @@ fn reads_page(job: &StoreJob) -> bool {
     )
 }
 
+/// Any time will do: the end of waiting means nothing.
+const NUDGE_WAIT: Duration = Duration::from_secs(3600);
 /// How often to look for what the operator did from outside, and the pause that counts as rest.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Jobs in one batch whose replies may have a page of text each, of up to

@@ -60,7 +60,7 @@ impl Lanes {
     /// there are replies to take.
     pub fn start(
         settings: LaneSettings,
-        store: Store,
+        mut store: Store,
         files: &Path,
         wake: impl Fn() + Send + Sync + Clone + 'static,
     ) -> Lanes {
@@ -81,7 +81,17 @@ impl Lanes {
         }
         let files = FileLane::start(files, settings.file_threads, &stopping, &outlet);
         let batch_max = settings.batch_max;
-        let store_thread = spawn("store".into(), move || lane::store(store, &store_jobs, batch_max, &outlet));
+        let (nudge, nudges) = queue(1);
+        let checkpoints = store
+            .take_checkpointer()
+            .map(|checkpointer| spawn("checkpoint".into(), move || lane::checkpoints(checkpointer, &nudges)));
+        let store_thread = spawn("store".into(), move || {
+            lane::store(&mut store, &store_jobs, batch_max, &outlet, &nudge);
+            drop(nudge);
+            if let Some(Err(panic)) = checkpoints.map(JoinHandle::join) {
+                std::panic::resume_unwind(panic);
+            }
+        });
         let begun = RefCell::new(Vec::new().into_iter());
         Lanes { passwords, store: store_jobs_in, files, replies, begun, panicked, stopping, store_thread }
     }

@@ -1,6 +1,7 @@
 //! The store as its lane sees it: jobs in, replies out, over a real file in a directory that goes.
 
 mod accounts;
+mod checkpoint;
 mod durability;
 mod files;
 mod full;
