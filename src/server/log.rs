@@ -160,6 +160,8 @@ struct Writer {
 impl Writer {
     fn run(mut self) {
         while let Ok(first) = self.messages.recv() {
+            // Lines seldom come alone. Who is asleep here in earnest does not have to be woken for each.
+            thread::sleep(GATHERED_FOR);
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
@@ -277,6 +279,8 @@ const LINES_WAITING_MAX: usize = 4096;
 const LINE_CHARS_MAX: usize = 2048;
 /// Bytes that are collected before they are written, when lines come faster than writes.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// How long lines are gathered: nobody who reads along sees a difference.
+const GATHERED_FOR: Duration = Duration::from_millis(10);
 /// Time for the last lines at the end.
 const STOP_WAIT: Duration = Duration::from_secs(1);
 
