@@ -36,7 +36,7 @@ pub struct Conn {
     pub flags: Flags,
     /// Bytes since the last request: of a line that was begun, or is too long.
     pub without_end: usize,
-    /// When the timer entry that counts fires; others are left over.
+    /// When the timer entry that counts fires; others are left over. The end of time while there is none.
     pub timer_at: Instant,
     /// When it was accepted; after the handshake, when that was done.
     pub since: Instant,
@@ -96,7 +96,7 @@ pub struct Flags {
 
 impl Conn {
     pub fn new(id: ConnId, address: IpAddr, loopback: bool, now: Instant) -> Conn {
-        let flags = Flags { loopback, readable: true, writable: true, first_line: true, ..Flags::default() };
+        let flags = Flags { loopback, writable: true, first_line: true, ..Flags::default() };
         Conn {
             id,
             address,
@@ -106,7 +106,7 @@ impl Conn {
             outbox: Outbox::default(),
             flags,
             without_end: 0,
-            timer_at: now,
+            timer_at: Instant(u64::MAX),
             since: now,
             last_seen: now,
         }

@@ -28,6 +28,8 @@ pub enum Read {
     Bytes(usize),
     Eof,
     Failed,
+    /// So many bytes, and nothing more for now: an event tells when there is.
+    Last(usize),
     WouldBlock,
 }
 

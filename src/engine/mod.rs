@@ -108,7 +108,8 @@ impl Engine {
         }
     }
 
-    /// A connection was accepted. Returns the slot it has from now on, or why it cannot stay.
+    /// A connection was accepted. Returns the slot it has from now on, or why it cannot stay. It is read
+    /// when [`Engine::readable`] tells that there is something.
     pub fn accepted(&mut self, now: Now, address: IpAddr) -> Result<u32, CloseReason> {
         let address = address.to_canonical();
         let peer = Peer { address, loopback: address.is_loopback() };
@@ -121,7 +122,6 @@ impl Engine {
         log::info!("{id} opened from {address}");
         let deadline = self.deadline(slot, now.mono);
         self.set_timer(id, deadline);
-        self.queue(slot);
         Ok(slot)
     }
 

@@ -80,23 +80,31 @@ impl Engine {
         let begun = begun.len();
         let read = io.read(id.slot, &mut scratch[begun..begun + most]);
         let conn = &mut self.conns[id.slot as usize];
-        if matches!(read, Read::Bytes(_)) && (conn.is_data() || !conn.is_unfinished()) {
-            conn.last_seen = now.mono;
+        if let Read::Last(_) | Read::WouldBlock = read {
+            conn.flags.readable = false;
         }
         match read {
-            Read::Bytes(count) if conn.tls.is_some() || is_hello(conn, &scratch[..count]) => {
-                self.read_tls(id, &mut scratch[..begun + count], now, io)
+            Read::Bytes(count) | Read::Last(count) => {
+                if conn.is_data() || !conn.is_unfinished() {
+                    conn.last_seen = now.mono;
+                }
+                match conn.tls.is_some() || is_hello(conn, &scratch[..count]) {
+                    true => self.read_tls(id, &mut scratch[..begun + count], now, io),
+                    false => self.take_in(id, &scratch[..count], now, io),
+                }
             }
-            Read::Bytes(count) => self.take_in(id, &scratch[..count], now, io),
             Read::Eof => conn.flags.eof = true,
             Read::Failed => {
                 self.begin_close(id, CloseReason::Socket, now);
                 self.doom(id.slot);
             }
-            Read::WouldBlock => conn.flags.readable = false,
+            Read::WouldBlock => {}
         }
         self.scratch = scratch;
-        if let Read::Bytes(count) = read { count } else { 0 }
+        match read {
+            Read::Bytes(count) | Read::Last(count) => count,
+            Read::Eof | Read::Failed | Read::WouldBlock => 0,
+        }
     }
 
     fn read_tls(&mut self, id: ConnId, ciphertext: &mut [u8], now: Now, io: &mut impl Io) {
@@ -288,7 +296,7 @@ impl Engine {
                 self.queue(slot);
             }
             Read::Failed => self.doom(slot),
-            Read::WouldBlock => conn.flags.readable = false,
+            Read::Last(_) | Read::WouldBlock => conn.flags.readable = false,
         }
         0
     }

@@ -31,18 +31,19 @@ impl Engine {
         }
     }
 
-    /// Sets when to look at a connection again; an entry that was made before is left over.
+    /// Sets when to look at a connection at the latest. An entry that fires before is enough: it finds
+    /// out when to look next. So short connections leave one entry behind, not one for each deadline
+    /// that they had.
     pub(super) fn set_timer(&mut self, id: ConnId, at: Instant) {
-        if let Some(conn) = self.conn_mut(id) {
+        if let Some(conn) = self.conn_mut(id).filter(|conn| at < conn.timer_at) {
             conn.timer_at = at;
             self.timers.push(Reverse((at, id)));
         }
     }
 
     fn fire(&mut self, id: ConnId, at: Instant, now: Now) {
-        if self.conn_mut(id).is_none_or(|conn| conn.timer_at != at) {
-            return;
-        }
+        let Some(conn) = self.conn_mut(id).filter(|conn| conn.timer_at == at) else { return };
+        conn.timer_at = Instant(u64::MAX);
         let slot = id.slot;
         if self.deadline(slot, now.mono) <= now.mono {
             self.due(id, now);

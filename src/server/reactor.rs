@@ -114,7 +114,11 @@ impl Reactor {
         for event in events.iter() {
             match slot(event.token()) {
                 Some(slot) => {
-                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    let ended = event.is_read_closed() || event.is_error();
+                    if ended {
+                        self.sockets.set_ended(slot);
+                    }
+                    if ended || event.is_readable() {
                         self.engine.readable(slot);
                     }
                     if event.is_writable() {
@@ -152,6 +156,7 @@ impl Reactor {
                 if let Err(error) = self.sockets.insert(slot, socket, self.poll.registry()) {
                     // The connection has no socket, and ends with the first look at it.
                     log::error!("a socket from {address} cannot be registered: {error}");
+                    self.engine.readable(slot);
                 }
             }
             Err(reason) => {

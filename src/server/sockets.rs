@@ -13,7 +13,14 @@ use crate::work::Lanes;
 /// Sockets of connections by slot; the slot's token is its number behind [`FIRST_TOKEN`].
 #[derive(Debug, Default)]
 pub struct Sockets {
-    slots: Vec<Option<TcpStream>>,
+    slots: Vec<Option<Slot>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    socket: TcpStream,
+    /// The system told of an end or an error, and will not tell of it again.
+    ended: bool,
 }
 
 /// Sockets and lanes together, as the engine wants them.
@@ -32,11 +39,18 @@ impl Sockets {
             self.slots.resize_with(index + 1, || None);
         }
         assert!(self.slots[index].is_none(), "a slot has one tenant");
-        self.slots[index] = Some(socket);
+        self.slots[index] = Some(Slot { socket, ended: false });
         Ok(())
     }
 
-    fn get(&mut self, slot: u32) -> io::Result<&mut TcpStream> {
+    /// An event told that the peer sends no more, or that there is an error.
+    pub fn set_ended(&mut self, slot: u32) {
+        if let Ok(slot) = self.get(slot) {
+            slot.ended = true;
+        }
+    }
+
+    fn get(&mut self, slot: u32) -> io::Result<&mut Slot> {
         let socket = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
         // A connection whose socket could not be registered has none, and ends when it is read.
         socket.ok_or_else(|| ErrorKind::NotConnected.into())
@@ -46,9 +60,16 @@ impl Sockets {
 impl Io for World<'_> {
     fn read(&mut self, slot: u32, buffer: &mut [u8]) -> Read {
         loop {
-            match self.sockets.get(slot).and_then(|socket| socket.read(buffer)) {
-                Ok(0) => return Read::Eof,
-                Ok(count) => return Read::Bytes(count),
+            let slot = self.sockets.get(slot);
+            let read = slot.and_then(|slot| Ok((slot.socket.read(buffer)?, slot.ended)));
+            match read {
+                Ok((0, _)) => return Read::Eof,
+                // epoll(7): who got less than was asked for has taken all there was, and what comes next is
+                // an event. Other systems want to be asked until they have nothing.
+                Ok((count, false)) if count < buffer.len() && cfg!(target_os = "linux") => {
+                    return Read::Last(count);
+                }
+                Ok((count, _)) => return Read::Bytes(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Read::WouldBlock,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Read::Failed,
@@ -58,9 +79,9 @@ impl Io for World<'_> {
 
     fn write(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Write {
         loop {
-            let written = self.sockets.get(slot).and_then(|socket| match slices {
-                [one] => socket.write(one),
-                many => socket.write_vectored(many),
+            let written = self.sockets.get(slot).and_then(|slot| match slices {
+                [one] => slot.socket.write(one),
+                many => slot.socket.write_vectored(many),
             });
             match written {
                 Ok(count) => return Write::Bytes(count),
@@ -73,15 +94,18 @@ impl Io for World<'_> {
 
     fn shut(&mut self, slot: u32) {
         // It fails if the peer is gone already, which the next read tells.
-        let _ = self.sockets.get(slot).and_then(|socket| socket.shutdown(Shutdown::Write));
+        let _ = self.sockets.get(slot).and_then(|slot| slot.socket.shutdown(Shutdown::Write));
     }
 
     fn close(&mut self, slot: u32) {
-        let Some(mut socket) = self.sockets.slots.get_mut(slot as usize).and_then(Option::take) else {
+        let Some(mut slot) = self.sockets.slots.get_mut(slot as usize).and_then(Option::take) else {
             return;
         };
-        // It fails only for a socket that is not registered; dropping closes it either way.
-        let _ = self.registry.deregister(&mut socket);
+        // Linux forgets a socket that is closed.
+        if cfg!(not(target_os = "linux")) {
+            // It fails only for a socket that is not registered; dropping closes it either way.
+            let _ = self.registry.deregister(&mut slot.socket);
+        }
     }
 
     fn submit(&mut self, job: Job) {

@@ -149,6 +149,8 @@ impl Net {
 impl Io for Net {
     fn read(&mut self, slot: u32, buffer: &mut [u8]) -> Read {
         let part = if self.faults { self.random.between(1, 300) } else { usize::MAX };
+        // Some systems tell that nothing is left, of others one has to ask.
+        let tells_last = self.random.per_mille(500);
         let pipe = self.pipe(slot);
         if pipe.reset {
             return Read::Failed;
@@ -160,7 +162,10 @@ impl Io for Net {
         for (to, from) in buffer.iter_mut().zip(pipe.arrived.drain(..count)) {
             *to = from;
         }
-        Read::Bytes(count)
+        match pipe.arrived.is_empty() && !pipe.fin_arrived && tells_last {
+            true => Read::Last(count),
+            false => Read::Bytes(count),
+        }
     }
 
     fn write(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Write {
