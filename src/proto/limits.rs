@@ -85,6 +85,9 @@ pub const ENVELOPE_BYTES_MAX: usize = 65_678;
 /// What waits for one device, and how long; a device that is away for longer begins new sessions.
 pub const MAILBOX_ENVELOPES_MAX: u64 = 10_000;
 pub const MAILBOX_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The part of it, a quarter, that one account may fill of somebody else's: so nobody alone keeps others
+/// from reaching a device that is away.
+pub const MAILBOX_SHARES: u64 = 4;
 pub const ENVELOPES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Envelopes handed to a device before it has to take them.
 pub const ENVELOPES_PAGE_MAX: u32 = 50;

@@ -103,7 +103,7 @@ pub(super) fn set_patience(conn: &Connection, patience: Duration) {
 }
 
 /// What each version of the format added; never changed once released.
-pub(super) const STEPS: [&str; VERSION as usize] = [CHAT_TABLES, KEYS_TABLES, FILE_TABLES];
+pub(super) const STEPS: [&str; VERSION as usize] = [CHAT_TABLES, KEYS_TABLES, FILE_TABLES, SENDERS_INDEX];
 
 const CHAT_TABLES: &str = "
 CREATE TABLE accounts (
@@ -280,6 +280,11 @@ CREATE TABLE declines (
 CREATE INDEX declines_by_account ON declines (account);
 ";
 
+/// What somebody has in a mailbox, in number and in bytes, from the index alone.
+const SENDERS_INDEX: &str = "
+CREATE INDEX envelopes_by_sender ON envelopes (mailbox, uid, seq, length(body));
+";
+
 const GUEST_TABLES: &str = "
 CREATE TEMP TABLE guest_keys (
     id INTEGER PRIMARY KEY,
@@ -294,7 +299,7 @@ CREATE TEMP TABLE guest_keys (
 
 const DATABASE_FILE: &str = "sottod.db";
 /// The format of the tables above, in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 /// How long a write waits for another process, such as a command of the operator.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// All the statements there are, so that none is prepared twice.

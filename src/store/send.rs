@@ -9,7 +9,7 @@ use crate::hub::job::StoreReply;
 use crate::hub::job::keys::{Delivery, KeysReply, SendJob, SendRefusal};
 use crate::proto::id::{AccountId, Seq};
 use crate::proto::keys::{Envelope, NewEnvelope};
-use crate::proto::limits::{MAILBOX_BYTES_MAX, MAILBOX_ENVELOPES_MAX};
+use crate::proto::limits::{MAILBOX_BYTES_MAX, MAILBOX_ENVELOPES_MAX, MAILBOX_SHARES};
 use crate::store::batch::JobResult;
 use crate::store::position::{int, uint};
 use crate::store::{devices, mailbox};
@@ -69,7 +69,8 @@ fn check(conn: &Connection, job: &SendJob) -> rusqlite::Result<Option<SendRefusa
     Ok(None)
 }
 
-/// Puts an envelope into its mailbox; `None` if that is full.
+/// Puts an envelope into its mailbox; `None` if that is full, or the sender's share of it. What a sender
+/// has in a mailbox is only looked at where more waits than such a share.
 fn keep(
     conn: &Connection,
     job: &SendJob,
@@ -82,10 +83,22 @@ fn keep(
         .prepare_cached(
             "UPDATE devices SET seq = seq + 1, bytes = bytes + ?3
              WHERE account = ?1 AND device = ?2 AND seq - taken < ?4 AND bytes + ?3 - taken_bytes <= ?5
+             AND (account = ?6 OR seq - taken < ?7 AND bytes + ?3 - taken_bytes <= ?8
+                  OR (SELECT COUNT(*) < ?7 AND COALESCE(SUM(length(body)), 0) + ?3 <= ?8 FROM envelopes
+                      WHERE mailbox = devices.id AND uid = ?6 AND envelopes.seq > taken))
              RETURNING id, seq, bytes",
         )?
         .query_row(
-            (account.0, device.number(), length(&body.0), MAILBOX_ENVELOPES.0, MAILBOX_ENVELOPES.1),
+            (
+                account.0,
+                device.number(),
+                length(&body.0),
+                MAILBOX.0,
+                MAILBOX.1,
+                from.account.0,
+                SHARE.0,
+                SHARE.1,
+            ),
             |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
         )
         .optional()?;
@@ -119,5 +132,6 @@ fn length(body: &[u8]) -> i64 {
     i64::try_from(body.len()).unwrap_or(i64::MAX)
 }
 
-/// What a mailbox holds, as SQLite counts.
-const MAILBOX_ENVELOPES: (i64, i64) = (MAILBOX_ENVELOPES_MAX as i64, MAILBOX_BYTES_MAX as i64);
+/// What a mailbox holds, in envelopes and bytes as SQLite counts, and what of one sender.
+const MAILBOX: (i64, i64) = (MAILBOX_ENVELOPES_MAX as i64, MAILBOX_BYTES_MAX as i64);
+const SHARE: (i64, i64) = (MAILBOX.0 / MAILBOX_SHARES as i64, MAILBOX.1 / MAILBOX_SHARES as i64);

@@ -15,7 +15,7 @@ use sottovoce::proto::keys::{
     Attached, Bundle, DeviceAbout, Envelope, NewEnvelope, NewPrekeys, OneTimePrekey, PublicKey, SignedPrekey,
 };
 use sottovoce::proto::limits::{
-    DEVICES_PER_ACCOUNT_MAX, ENVELOPES_PAGE_MAX, MAILBOX_ENVELOPES_MAX, ONE_TIME_PREKEYS_MAX,
+    DEVICES_PER_ACCOUNT_MAX, ENVELOPES_PAGE_MAX, MAILBOX_ENVELOPES_MAX, MAILBOX_SHARES, ONE_TIME_PREKEYS_MAX,
 };
 use sottovoce::proto::time::Timestamp;
 
@@ -305,7 +305,13 @@ impl Keyring {
     ) {
         let taken = self.device(account, new.device).expect("it is in the list").taken;
         let all = self.archive.entry((account, new.device)).or_default();
-        if all.len() as u64 - taken >= MAILBOX_ENVELOPES_MAX {
+        let from = job.from.account;
+        let waits = |envelope: &&Arc<Envelope>| envelope.seq.0 > taken && envelope.uid == from;
+        let share = all.iter().filter(waits).count() as u64;
+        let own = from == account;
+        if all.len() as u64 - taken >= MAILBOX_ENVELOPES_MAX
+            || !own && share >= MAILBOX_ENVELOPES_MAX / MAILBOX_SHARES
+        {
             return full.push((account, new.device));
         }
         let envelope = Arc::new(Envelope {

@@ -2,7 +2,9 @@
 
 use super::sending::sending;
 use super::*;
-use crate::proto::limits::{ENVELOPES_KEPT, ENVELOPES_PAGE_MAX};
+use crate::proto::limits::{
+    ENVELOPES_KEPT, ENVELOPES_PAGE_MAX, MAILBOX_BYTES_MAX, MAILBOX_ENVELOPES_MAX, MAILBOX_SHARES,
+};
 use crate::store::mailbox::ROWS_PER_STEP;
 
 /// Ann with one device, who writes to bob with one.
@@ -120,6 +122,59 @@ fn a_page_has_its_bounds_in_number_and_in_bytes() {
     let (seqs, more) = two.wait(0);
     assert_eq!((seqs.len(), more), (fit as usize, true));
     assert_eq!(two.wait(seqs[seqs.len() - 1]).0.len(), 1);
+}
+
+#[test]
+fn nobody_alone_fills_the_mailbox_of_somebody_else() {
+    let share = (MAILBOX_ENVELOPES_MAX / MAILBOX_SHARES) as u32;
+    let bytes = (MAILBOX_BYTES_MAX / MAILBOX_SHARES) as usize;
+    for (fits, length) in [(share, 198), ((bytes / 65_536) as u32, 65_536)] {
+        let mut two = Two::new();
+        let eve = two.bench.account("eve");
+        let other = two.bench.published(eve, "other");
+        two.send(fits, length, NOW);
+        let Two { bench, ann, laptop, bob, desk } = &mut two;
+        let one_more = |from, sender| {
+            let envelopes = vec![envelope(*desk, 198, 1)];
+            let job = sending(from, sender, *bob, &[*desk], &[], envelopes, vec![]);
+            KeysJob::Send(Box::new(job))
+        };
+        let refused = bench.keys(one_more(*ann, *laptop));
+        let full = SendRefusal::Full;
+        assert!(
+            matches!(&refused, KeysReply::SendRefused { refusal, .. } if *refusal == full),
+            "{refused:?}"
+        );
+        let sent = bench.keys(one_more(eve, other));
+        assert!(matches!(&sent, KeysReply::Sent { kept, .. } if kept.len() == 1), "others can: {sent:?}");
+        // One's own devices have all of it for their copies.
+        let pocket = bench.published(*bob, "pocket");
+        let copy = sending(*bob, pocket, *bob, &[*desk], &[], vec![envelope(*desk, 198, 1)], vec![]);
+        assert_eq!(bench.wait(*bob, *desk, u64::from(fits)).0.len(), 1);
+        let sent = bench.keys(KeysJob::Send(Box::new(copy)));
+        assert!(matches!(&sent, KeysReply::Sent { kept, .. } if kept.len() == 1), "{sent:?}");
+        // What is taken counts no more, although upkeep has not removed it yet.
+        bench.ack(*bob, *desk, u64::from(fits));
+        let job = sending(*ann, *laptop, *bob, &[*desk, pocket], &[], vec![envelope(*desk, 198, 1)], vec![]);
+        let sent = bench.keys(KeysJob::Send(Box::new(job)));
+        assert!(matches!(&sent, KeysReply::Sent { kept, .. } if kept.len() == 1), "{sent:?}");
+    }
+}
+
+#[test]
+fn a_sender_s_share_is_known_from_the_index_alone() {
+    let mut bench = Bench::new();
+    let plan: String = bench
+        .store()
+        .conn
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT COUNT(*), SUM(length(body)) FROM envelopes
+             WHERE mailbox = 1 AND uid = 2 AND seq > 3",
+            [],
+            |row| row.get(3),
+        )
+        .expect("explains");
+    assert!(plan.contains("COVERING INDEX envelopes_by_sender"), "{plan}");
 }
 
 #[test]
