@@ -86,10 +86,9 @@ impl Private {
 
     /// Tells the server what was taken, after it was stored.
     pub(in crate::client) fn acknowledge(&mut self) {
-        let Some(device) = &self.device else { return };
         if self.ack_due && !self.ack_under_way && self.stage == Stage::Ready {
             (self.ack_due, self.ack_under_way) = (false, true);
-            let seq = device.handled;
+            let seq = self.newest;
             self.ask(KeyCommand::Ack { seq }, Asked::Ack);
         }
     }

@@ -124,6 +124,8 @@ pub struct Private {
     /// Envelopes were taken that the server has not been told of.
     ack_due: bool,
     ack_under_way: bool,
+    /// The newest envelope of this connection.
+    newest: u64,
     /// One-time prekeys that the server has left, as far as is known.
     stock: u32,
     publishing: bool,
@@ -283,6 +285,7 @@ impl Private {
             dropped: 0,
             ack_due: false,
             ack_under_way: false,
+            newest: 0,
             stock: 0,
             publishing: false,
             enrolments: 0,

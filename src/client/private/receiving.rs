@@ -19,16 +19,17 @@ impl Private {
     /// The event `envelope`.
     pub(in crate::client) fn handle_envelope(&mut self, now: Now, envelope: &Envelope) -> Result<(), Odd> {
         let Some(device) = self.device.as_mut().filter(|_| self.stage == Stage::Ready) else { return Ok(()) };
-        if envelope.seq <= device.handled {
-            // It comes again because the server has not heard that it was taken.
-            self.ack_due = true;
-            return Ok(());
-        }
-        if envelope.seq - device.handled > SEQ_AHEAD_MAX {
+        // It comes again because the server has not heard that it was taken. Or a server that lost its last
+        // moments, in a power cut or by a backup, gives numbers a second time: then it opens.
+        let again = envelope.seq <= device.handled;
+        if envelope.seq.saturating_sub(device.handled) > SEQ_AHEAD_MAX {
             return Err(Odd);
         }
-        device.handled = envelope.seq;
-        self.dirty.device = true;
+        if !again {
+            device.handled = envelope.seq;
+            self.dirty.device = true;
+        }
+        self.newest = envelope.seq;
         self.ack_due = true;
         let name = UserName::parse(&envelope.from);
         let (Ok(name), Ok(device)) = (name, DeviceId::new(envelope.device)) else {
@@ -40,6 +41,7 @@ impl Private {
         let name = self.peers.get(from.uid).and_then(|peer| peer.name.clone()).unwrap_or(name);
         match self.open(now, from, &envelope.body.0) {
             Ok(received) => self.take_opened(now, from, &name, &received, envelope.ts.0),
+            Err(_) if again => {}
             Err(error) => self.take_unopened(now, from, &name, envelope.seq, error),
         }
         Ok(())

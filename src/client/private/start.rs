@@ -242,6 +242,7 @@ impl Private {
             self.dirty.device = true;
         }
         self.stock = attached.one_time;
+        self.newest = 0;
         self.stage = Stage::Ready;
         self.forget_old_prekeys(now);
         if copied {

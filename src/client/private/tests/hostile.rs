@@ -1,0 +1,52 @@
+//! Where servers and partners do what they should not: nothing is lost silently, and nothing grows.
+
+use crate::client::private::tests::world::World;
+
+#[test]
+fn a_number_that_the_server_gives_twice_hides_no_message() {
+    let mut world = World::new(201);
+    let (alice, bob) = (world.device("alice"), world.device("bob"));
+    world.tell(alice, "bob", "one");
+    world.tell(alice, "bob", "two");
+    assert_eq!(world.messages(bob).len(), 2);
+    // A power cut took the server's last moments, after bob had read the second one.
+    world.cut(bob);
+    let uid = world.server.uid("bob");
+    let device = world.server.accounts.get_mut(&uid).and_then(|account| account.devices.get_mut(&1));
+    let device = device.expect("bob's device");
+    let sent = device.next_seq - 1;
+    device.next_seq = sent;
+    world.tell(alice, "bob", "three");
+    world.run();
+    assert_eq!(world.messages(bob), ["alice: <alice> three [encrypted]"]);
+    let waits = &world.server.accounts[&uid].devices[&1].mailbox;
+    assert!(waits.is_empty(), "it is acknowledged: {waits:?}");
+    world.tell(alice, "bob", "four");
+    assert_eq!(world.messages(bob), ["alice: <alice> four [encrypted]"]);
+}
+
+#[test]
+fn what_comes_again_is_shown_once_and_acknowledged() {
+    let mut world = World::new(202);
+    let (alice, bob) = (world.device("alice"), world.device("bob"));
+    world.tell(alice, "bob", "one");
+    world.tell(bob, "alice", "two");
+    world.messages(bob);
+    // The acknowledgement does not arrive.
+    let uid = world.server.uid("bob");
+    world.say(alice, "bob", "three").expect("accepted");
+    while world.send(alice) || world.receive(alice) {
+        world.listen(alice);
+    }
+    let mail = world.server.accounts[&uid].devices[&1].mailbox.clone();
+    assert_eq!(mail.len(), 1);
+    world.run();
+    world.cut(bob);
+    let account = world.server.accounts.get_mut(&uid).expect("bob");
+    account.devices.get_mut(&1).expect("his device").mailbox = mail;
+    world.run();
+    let seen = world.news(bob);
+    assert!(!seen.iter().any(|line| line.contains("undecryptable")), "{seen:#?}");
+    assert_eq!(seen.iter().filter(|line| line.contains("three")).count(), 1, "{seen:#?}");
+    assert!(world.server.accounts[&uid].devices[&1].mailbox.is_empty());
+}
