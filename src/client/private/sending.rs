@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::client::private::effects::Shown;
 use crate::client::private::lists::{Listed, numbers};
 use crate::client::private::outbox::{Entry, Part, What};
-use crate::client::private::{EXPIRE_EVERY, Output, Private, Saying, state, telling};
+use crate::client::private::{EXPIRE_EVERY, Output, Private, Saying, Stage, state, telling};
 use crate::client::scrollback::{Kind, Origin, Seal};
 use crate::client::session::event::{Failure, Ticket, Unsent};
 use crate::client::wire::keys;
@@ -181,8 +181,12 @@ impl Private {
     ) {
         self.free_lane(lane);
         if refused.is_code(super::replies::NO_SUCH_DEVICE) {
-            // Not the reader of this mailbox any more: finds out why.
-            return self.begin();
+            // Not the reader of this mailbox any more: finds out why. If that was told before, another has
+            // taken it, and to take it back would be taken back.
+            if self.stage == Stage::Ready {
+                self.begin();
+            }
+            return;
         }
         let control = self.outbox.get(order).is_some_and(Entry::is_control);
         if refused.is_code(super::replies::DEVICES_CHANGED) {

@@ -1,6 +1,9 @@
 //! Where servers and partners do what they should not: nothing is lost silently, and nothing grows.
 
+use serde_json::json;
+
 use crate::client::private::tests::world::World;
+use crate::client::private::{Off, State};
 
 #[test]
 fn a_number_that_the_server_gives_twice_hides_no_message() {
@@ -49,4 +52,26 @@ fn what_comes_again_is_shown_once_and_acknowledged() {
     assert!(!seen.iter().any(|line| line.contains("undecryptable")), "{seen:#?}");
     assert_eq!(seen.iter().filter(|line| line.contains("three")).count(), 1, "{seen:#?}");
     assert!(world.server.accounts[&uid].devices[&1].mailbox.is_empty());
+}
+
+#[test]
+fn a_mailbox_that_another_has_taken_is_not_taken_back() {
+    let mut world = World::new(203);
+    let (alice, _bob) = (world.device("alice"), world.device("bob"));
+    world.tell(alice, "bob", "one");
+    // The copy of this home attaches while a message is on its way.
+    world.say(alice, "bob", "two").expect("accepted");
+    world.store(alice);
+    let line = world.devices[alice].session.poll_line().expect("it is sent");
+    let other = world.server.connect();
+    for request in [
+        json!({"id": 1, "cmd": "login", "user": "alice", "token": "t"}),
+        json!({"id": 2, "cmd": "attach", "device": 1, "run": 99}),
+    ] {
+        world.server.handle(other, &request.to_string());
+    }
+    world.server.handle(world.devices[alice].conn.expect("connected"), &line);
+    world.run();
+    assert_eq!(world.private(alice).state(), State::Off(Off::Detached));
+    assert_eq!(world.server.conns[&other].device, Some(1), "the other one has it still");
 }
