@@ -113,11 +113,13 @@ impl Private {
         loop {
             let held = self.is_held(name);
             let lane = self.lanes.entry(name.clone()).or_default();
-            if held || lane.busy || lane.retry_at.is_some_and(|at| now.mono < at) {
+            if lane.busy || lane.retry_at.is_some_and(|at| now.mono < at) {
                 return;
             }
             lane.retry_at = None;
-            let Some(order) = self.outbox.lane(name).find(|order| self.is_due(*order)) else {
+            // What a person wants sent without encryption needs nobody's identity.
+            let goes = |order: &u64| self.is_due(*order) && (!held || self.is_plain(*order));
+            let Some(order) = self.outbox.lane(name).find(goes) else {
                 self.lanes.remove(name);
                 return;
             };
@@ -133,9 +135,13 @@ impl Private {
         self.gathering.values().all(|gathering| gathering.order != order)
     }
 
+    fn is_plain(&self, order: u64) -> bool {
+        matches!(self.outbox.get(order).map(|entry| &entry.what), Some(What::Plain(_)))
+    }
+
     fn step(&mut self, now: Now, name: &UserName, order: u64) -> Step {
         let own = self.me.as_ref() == Some(name);
-        let plain = matches!(self.outbox.get(order).map(|entry| &entry.what), Some(What::Plain(_)));
+        let plain = self.is_plain(order);
         let Some(uid) = self.fresh(now, name, own) else {
             self.ask_list(name);
             return Step::Wait;

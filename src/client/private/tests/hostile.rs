@@ -2,8 +2,22 @@
 
 use serde_json::json;
 
-use crate::client::private::tests::world::World;
+use crate::client::private::tests::world::{World, name};
 use crate::client::private::{Off, State};
+use crate::client::session::event::Unsent;
+
+/// Bob takes another identity, and says something under it: nothing is sent to him until alice agrees.
+fn changed(seed: u64) -> (World, usize, usize) {
+    let mut world = World::new(seed);
+    let (alice, bob) = (world.device("alice"), world.device("bob"));
+    world.tell(alice, "bob", "before");
+    let now = world.now;
+    world.devices[bob].session.new_identity(now).expect("possible");
+    world.run();
+    world.tell(bob, "alice", "it is me");
+    assert_eq!(world.say(alice, "bob", "is it?"), Err(Unsent::Untrusted));
+    (world, alice, bob)
+}
 
 #[test]
 fn a_number_that_the_server_gives_twice_hides_no_message() {
@@ -74,4 +88,16 @@ fn a_mailbox_that_another_has_taken_is_not_taken_back() {
     world.run();
     assert_eq!(world.private(alice).state(), State::Off(Off::Detached));
     assert_eq!(world.server.conns[&other].device, Some(1), "the other one has it still");
+}
+
+#[test]
+fn what_is_to_go_without_encryption_does_not_wait_for_an_identity() {
+    let (mut world, alice, bob) = changed(204);
+    world.news(bob);
+    let now = world.now;
+    let ticket =
+        world.devices[alice].session.message_plainly(now, &name("bob"), "call me").expect("accepted");
+    world.run();
+    assert_eq!(world.devices[alice].answers.get(&ticket), Some(&Ok(())));
+    assert_eq!(world.messages(bob), ["alice: <alice> call me [NOT encrypted]"]);
 }
