@@ -14,6 +14,7 @@ use crate::client::private::{state, telling};
 use crate::client::scrollback::Seal;
 use crate::e2e::address::{Address, Millis};
 use crate::e2e::content::{self, Content, MessageId, RECEIPT_IDS_MAX};
+use crate::proto::name::UserName;
 use crate::proto::time::{Instant, Now, Timestamp};
 use zeroize::Zeroizing;
 
@@ -29,15 +30,16 @@ impl Private {
     pub(super) fn owe_receipt(&mut self, now: Now, to: Address, id: MessageId) {
         let own = Some(to.uid) == self.uid();
         let Some(name) = (if own { self.me.clone() } else { self.name_of(to.uid) }) else { return };
-        if let Some(gathering) = self.gathering.get_mut(&to) {
-            let order = gathering.order;
-            if let Some(What::Receipt(_, ids)) = self.outbox.get_mut(order).map(|entry| &mut entry.what) {
-                ids.push(id);
-                if ids.len() >= GATHERED_MAX {
-                    gathering.due = now.mono;
-                }
-                return self.touch(order);
+        if let Some(order) = self.open_receipt(&name, to)
+            && let Some(What::Receipt(_, ids)) = self.outbox.get_mut(order).map(|entry| &mut entry.what)
+        {
+            ids.push(id);
+            if ids.len() >= GATHERED_MAX
+                && let Some(gathering) = self.gathering.get_mut(&to)
+            {
+                gathering.due = now.mono;
             }
+            return self.touch(order);
         }
         let new = self.new_id();
         let mut entry = Entry::new(name, new, Millis(now.wall.0), What::Receipt(to, vec![id]));
@@ -45,6 +47,20 @@ impl Private {
         let order = self.outbox.push(entry);
         self.touch(order);
         self.gathering.insert(to, Gathering { order, due: now.mono + GATHER_FOR });
+    }
+
+    /// A receipt to this device that is not sealed yet and has room: one that collects, or that waits
+    /// because nothing is sent there now, for as long as that may be.
+    fn open_receipt(&self, name: &UserName, to: Address) -> Option<u64> {
+        let control = |order: &u64| self.outbox.get(*order).is_some_and(Entry::is_control);
+        let open = |order: &u64| {
+            self.outbox.get(*order).is_some_and(|entry| {
+                let sealed = entry.parts.values().any(|part| matches!(part, Part::Sealed { .. }));
+                matches!(&entry.what, What::Receipt(of, ids) if *of == to && ids.len() < RECEIPT_IDS_MAX)
+                    && !sealed
+            })
+        };
+        self.outbox.lane(name).take_while(control).filter(open).last()
     }
 
     /// Lets those go that have collected long enough.

@@ -101,3 +101,17 @@ fn what_is_to_go_without_encryption_does_not_wait_for_an_identity() {
     assert_eq!(world.devices[alice].answers.get(&ticket), Some(&Ok(())));
     assert_eq!(world.messages(bob), ["alice: <alice> call me [NOT encrypted]"]);
 }
+
+#[test]
+fn receipts_that_cannot_be_sent_do_not_pile_up() {
+    let (mut world, alice, bob) = changed(205);
+    let before = world.private(alice).outbox.len();
+    for n in 0..20 {
+        world.tell(bob, "alice", &format!("number {n}"));
+    }
+    assert_eq!(world.private(alice).outbox.len(), before, "one holds them all");
+    let now = world.now;
+    assert!(world.devices[alice].session.trust(now, &name("bob")));
+    world.run();
+    assert!(world.private(alice).outbox.len() < before, "it was sent");
+}
