@@ -10,7 +10,7 @@ use crate::client::private::peers::{Misnamed, Sight};
 use crate::client::private::{DEVICES_MAX, OwnDevice, Private};
 use crate::client::scrollback::Kind;
 use crate::client::wire::keys;
-use crate::e2e::address::{DeviceId, Millis, Uid};
+use crate::e2e::address::{Address, DeviceId, Millis, Uid};
 use crate::e2e::identity::IdentityKey;
 use crate::e2e::trust::{Standing, Trust};
 use crate::proto::name::UserName;
@@ -75,6 +75,19 @@ impl Private {
             peer.fetched = Some(Millis(now.wall.0));
             self.dirty.peers.insert(uid);
         }
+        self.forget_devices(uid, None);
+    }
+
+    /// Forgets devices that are long gone, with their sessions: an account may have new ones without end.
+    pub(super) fn forget_devices(&mut self, uid: Uid, but: Option<DeviceId>) {
+        let gone = self.peers.get_mut(uid).map(|peer| peer.forget_gone(but)).unwrap_or_default();
+        for device in gone {
+            let address = Address { uid, device };
+            self.broken.remove(&address);
+            if self.sets.remove(&address).is_some() {
+                self.dirty.sets.insert(address);
+            }
+        }
     }
 
     /// Takes over the list of a peer, and announces what is new in it.
@@ -85,6 +98,7 @@ impl Private {
         peer.fetched = Some(Millis(now.wall.0));
         peer.plain_at = None;
         self.dirty.peers.insert(uid);
+        self.forget_devices(uid, None);
         if !first {
             added.into_iter().for_each(|device| self.announce(now, uid, device));
         }
@@ -168,6 +182,7 @@ impl Private {
         let added = peer.list(&others);
         peer.fetched = Some(Millis(now.wall.0));
         self.dirty.peers.insert(uid);
+        self.forget_devices(uid, None);
         if first {
             return;
         }

@@ -147,13 +147,19 @@ impl Peer {
                 PeerDevice { listed: true, ..PeerDevice::default() }
             });
         }
-        // Devices that are gone are remembered for a while, so that what is late still finds them.
-        while self.devices.len() > DEVICES_KEPT_MAX {
-            let gone = self.devices.iter().find(|(_, device)| !device.listed).map(|(number, _)| *number);
-            let Some(gone) = gone else { break };
-            self.devices.remove(&gone);
-        }
         added
+    }
+
+    /// Devices that are gone are remembered for a while, so that what is late still finds them. Forgets
+    /// the oldest beyond that, and returns them; never `but`, which has written just now.
+    pub(super) fn forget_gone(&mut self, but: Option<DeviceId>) -> Vec<DeviceId> {
+        let surplus = self.devices.len().saturating_sub(DEVICES_KEPT_MAX);
+        let gone = self.devices.iter().filter(|(number, device)| !device.listed && Some(**number) != but);
+        let gone: Vec<DeviceId> = gone.map(|(number, _)| *number).take(surplus).collect();
+        for number in &gone {
+            self.devices.remove(number);
+        }
+        gone
     }
 
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
@@ -350,7 +356,13 @@ mod tests {
         let mut peer = Peer::new(Uid(1), None);
         for number in 1..100 {
             peer.list(&[DeviceId::new(number).unwrap()].into());
+            assert_eq!(peer.forget_gone(None).len(), usize::from(number as usize > DEVICES_KEPT_MAX));
         }
         assert_eq!((peer.devices.len(), peer.devices().count()), (DEVICES_KEPT_MAX, 1));
+        peer.list(&[].into());
+        let oldest = *peer.devices.keys().next().unwrap();
+        peer.devices.insert(DeviceId::new(100).unwrap(), PeerDevice::default());
+        assert_ne!(peer.forget_gone(Some(oldest)), [oldest]);
+        assert_eq!(peer.devices.len(), DEVICES_KEPT_MAX);
     }
 }

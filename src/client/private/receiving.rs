@@ -111,6 +111,7 @@ impl Private {
         let known = peer.fetched.take().is_some();
         peer.devices.insert(from.device, PeerDevice::default());
         self.dirty.peers.insert(from.uid);
+        self.forget_devices(from.uid, Some(from.device));
         if Some(from.uid) == self.uid() {
             self.ask_own_devices();
         } else if known {

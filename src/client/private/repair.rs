@@ -53,6 +53,7 @@ impl Private {
         }
         self.dirty.peers.insert(from.uid);
         self.broken.insert(from);
+        self.forget_devices(from.uid, Some(from.device));
     }
 
     /// Begins new sessions where that is due.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::client::private::row::Table;
 use crate::client::private::tests::world::{World, name};
 use crate::client::private::{Off, State};
 use crate::client::session::event::Unsent;
@@ -114,4 +115,27 @@ fn receipts_that_cannot_be_sent_do_not_pile_up() {
     assert!(world.devices[alice].session.trust(now, &name("bob")));
     world.run();
     assert!(world.private(alice).outbox.len() < before, "it was sent");
+}
+
+#[test]
+fn an_account_with_ever_new_devices_takes_no_more_room() {
+    let mut world = World::new(206);
+    let (alice, bob) = (world.device("alice"), world.device("bob"));
+    for n in 0..40 {
+        world.tell(bob, "alice", &format!("from device {n}"));
+        // The keys of his device are thrown away, and it enrols anew.
+        let uid = world.server.uid("bob");
+        world.server.accounts.get_mut(&uid).expect("bob").devices.clear();
+        world.cut(bob);
+        world.run();
+    }
+    let of_bob = world.private(alice).peer(&name("bob")).expect("known").devices.len();
+    let sessions = world.private(alice).sets.len();
+    assert!(of_bob <= 24 && sessions <= of_bob, "{sessions} sets of sessions with {of_bob} devices");
+    let rows = world.devices[alice].rows.of(Table::Sessions).count();
+    assert_eq!(rows, sessions, "nor on the disk");
+    world.tell(alice, "bob", "still there");
+    world.tell(bob, "alice", "still here");
+    let last = world.messages(alice).pop();
+    assert_eq!(last.as_deref(), Some("bob: <bob> still here [encrypted]"));
 }
