@@ -130,14 +130,14 @@ impl SessionSet {
         if seen.contains(&base) {
             return Err(Error::Replay);
         }
-        if seen.is_full() {
+        if seen.is_full(self.peer.uid) {
             return Err(Error::Exhausted);
         }
         let ends = Ends { identity, me: self.me, peer: self.peer };
         let (session, content) = Session::accept(ends, prekeys, preamble, envelope, now, rng)?;
         // The message has proved itself and nothing below can fail.
         let started = Started { base, signed_id: preamble.signed_id, one_time_id: preamble.one_time_id };
-        seen.insert(base, started.signed_id);
+        seen.insert(base, started.signed_id, self.peer.uid);
         if let Some(id) = started.one_time_id {
             prekeys.use_up(id);
         }

@@ -65,7 +65,8 @@ impl Private {
         let received = received?;
         self.dirty.sets.insert(from);
         if let Some(started) = received.started {
-            self.dirty.put(Table::Seen, started.base.0.to_vec(), seen_value(started.signed_id));
+            let value = seen_value(started.signed_id, from.uid);
+            self.dirty.put(Table::Seen, started.base.0.to_vec(), value);
             if started.one_time_id.is_some() {
                 self.dirty.prekeys = true;
                 self.stock = self.stock.saturating_sub(1);

@@ -114,7 +114,8 @@ impl Private {
             let torn = |_| Damaged(Table::Seen);
             let base = BaseId(key.try_into().map_err(|_| Damaged(Table::Seen))?);
             let mut input = Reader::new(value);
-            self.seen.insert(base, input.u32().map_err(torn)?);
+            let (signed_id, from) = (input.u32().map_err(torn)?, Uid(input.u64().map_err(torn)?));
+            self.seen.insert(base, signed_id, from);
         }
         let Some(me) = self.address() else { return Ok(()) };
         for (key, value) in rows.of(Table::Sessions) {
@@ -203,8 +204,8 @@ fn session_key(address: Address) -> Zeroizing<Vec<u8>> {
 }
 
 /// The value of a row of accepted first messages.
-pub(super) fn seen_value(signed_id: u32) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(signed_id.to_be_bytes().to_vec())
+pub(super) fn seen_value(signed_id: u32, from: Uid) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([&signed_id.to_be_bytes()[..], &from.0.to_be_bytes()].concat())
 }
 
 const ACCOUNT: &[u8] = &[1];

@@ -7,7 +7,7 @@ use crate::e2e::envelope::{CONTENT_BYTES_MAX, Envelope};
 use crate::e2e::error::Error;
 use crate::e2e::identity::Identity;
 use crate::e2e::prekey::{Bundle, OneTimePrekey};
-use crate::e2e::seen::{BaseId, SEEN_BASES_MAX};
+use crate::e2e::seen::{BaseId, SEEN_BASES_MAX, SEEN_BASES_OF_ACCOUNT_MAX};
 use crate::e2e::session_set::SESSIONS_MAX;
 use crate::e2e::tests::party::{NOW, Party, acquainted};
 
@@ -126,9 +126,26 @@ fn a_full_record_refuses_new_sessions() {
     for number in 0..SEEN_BASES_MAX as u64 {
         let mut base = [1; 32];
         base[..8].copy_from_slice(&number.to_be_bytes());
-        assert!(bob.seen.insert(BaseId(base), 1));
+        assert!(bob.seen.insert(BaseId(base), 1, Uid(100 + number % 100)));
     }
     assert_eq!(bob.opens(alice.address, &first), Err(Error::Exhausted));
+}
+
+#[test]
+fn whoever_begins_without_end_is_refused_alone() {
+    let (mut alice, mut bob, mut mallory) = (Party::new(1, 1), Party::new(2, 3), Party::new(3, 1));
+    let bundle = bob.bundle();
+    mallory.start(bob.address.uid, bundle).unwrap();
+    for number in 0..SEEN_BASES_OF_ACCOUNT_MAX as u64 {
+        let mut base = [1; 32];
+        base[..8].copy_from_slice(&number.to_be_bytes());
+        assert!(bob.seen.insert(BaseId(base), 1, mallory.address.uid));
+    }
+    let another = mallory.send(&bob, b"and another");
+    assert_eq!(bob.opens(mallory.address, &another), Err(Error::Exhausted));
+    alice.start_with(&mut bob);
+    let first = alice.send(&bob, b"hello");
+    assert!(bob.opens(alice.address, &first).is_ok());
 }
 
 #[test]
