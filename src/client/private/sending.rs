@@ -136,11 +136,11 @@ impl Private {
         stored: &keys::Stored,
     ) {
         self.free_lane(lane);
-        let me = self.uid();
+        let (me, my_name) = (self.uid(), self.me.clone());
         let is_full = |address: &Address| {
+            let of = if Some(address.uid) == me { my_name.as_ref() } else { Some(lane) };
             stored.full.iter().any(|full| {
-                let own = UserName::parse(&full.user).ok().as_ref() != Some(lane);
-                full.device == address.device.number() && own == (Some(address.uid) == me)
+                full.device == address.device.number() && UserName::parse(&full.user).ok().as_ref() == of
             })
         };
         let Some(entry) = self.outbox.get_mut(order) else { return };

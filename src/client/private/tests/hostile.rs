@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::client::private::row::Table;
-use crate::client::private::tests::world::{World, name};
+use crate::client::private::tests::world::{World, having, name};
 use crate::client::private::{Off, State};
 use crate::client::session::event::Unsent;
 
@@ -138,4 +138,24 @@ fn an_account_with_ever_new_devices_takes_no_more_room() {
     world.tell(bob, "alice", "still here");
     let last = world.messages(alice).pop();
     assert_eq!(last.as_deref(), Some("bob: <bob> still here [encrypted]"));
+}
+
+#[test]
+fn a_full_mailbox_of_one_s_own_is_noticed_also_in_what_is_for_oneself() {
+    let mut world = World::new(207);
+    let [first, second, third] = [0; 3].map(|_| world.device("alice"));
+    for new in [second, third] {
+        let now = world.now;
+        let code = world.devices[new].session.pair(now).expect("a code");
+        world.devices[first].session.pair_with(now, &code).expect("answered");
+        world.run();
+    }
+    world.news(first);
+    let uid = world.server.uid("alice");
+    let account = world.server.accounts.get_mut(&uid).expect("alice");
+    account.devices.get_mut(&3).expect("the third device").mailbox_max = 0;
+    world.tell(first, "alice", "a note for myself");
+    let seen = world.news(first);
+    assert_eq!(having(&seen, "device 3 gets nothing").len(), 1, "{seen:#?}");
+    assert_eq!(world.messages(second), ["alice: <alice> a note for myself [encrypted]"]);
 }
