@@ -108,6 +108,10 @@ impl Private {
 
     /// The notice `detached`: this connection does not read the mailbox any more.
     pub(in crate::client) fn handle_detached(&mut self, now: Now, device: u32) {
+        // A new identity is under way: that this device goes with the old one is part of it.
+        if self.successor.is_some() {
+            return;
+        }
         let ours = self.device.as_ref().map(|device| device.number);
         if self.stage != Stage::Off(Off::Guest) && DeviceId::new(device).ok() == ours && ours.is_some() {
             self.turn_off(now, Off::Detached);

@@ -159,3 +159,17 @@ fn a_full_mailbox_of_one_s_own_is_noticed_also_in_what_is_for_oneself() {
     assert_eq!(having(&seen, "device 3 gets nothing").len(), 1, "{seen:#?}");
     assert_eq!(world.messages(second), ["alice: <alice> a note for myself [encrypted]"]);
 }
+
+#[test]
+fn a_new_identity_takes_the_mailbox_from_nobody() {
+    let mut world = World::new(208);
+    let (bob, _alice) = (world.device("bob"), world.device("alice"));
+    world.tell(bob, "alice", "before");
+    world.news(bob);
+    let now = world.now;
+    world.devices[bob].session.new_identity(now).expect("possible");
+    world.run();
+    let seen = world.news(bob);
+    assert_eq!(having(&seen, "another connection"), [""; 0], "{seen:#?}");
+    assert_eq!(world.private(bob).state(), State::Ready);
+}
