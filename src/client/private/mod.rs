@@ -129,6 +129,8 @@ pub struct Private {
     /// One-time prekeys that the server has left, as far as is known.
     stock: u32,
     publishing: bool,
+    /// When keys were published last.
+    published_at: Option<Instant>,
     /// Enrolments on this connection.
     enrolments: u8,
     /// Who is told at the first message that it is not encrypted, was.
@@ -288,6 +290,7 @@ impl Private {
             newest: 0,
             stock: 0,
             publishing: false,
+            published_at: None,
             enrolments: 0,
             warned: BTreeSet::new(),
             told: HashSet::new(),

@@ -1,5 +1,7 @@
 //! Keys that the server gives out for us: published, renewed in time, and forgotten in the end.
 
+use std::time::Duration;
+
 use crate::client::private::row::Table;
 use crate::client::private::{Asked, Private, Stage};
 use crate::client::scrollback::Kind;
@@ -35,6 +37,7 @@ impl Private {
 
     pub(super) fn handle_published(&mut self, now: Now, published: &keys::Published) {
         self.publishing = false;
+        self.published_at = Some(now.mono);
         self.stock = published.one_time;
         if self.stage != Stage::Publishing {
             return;
@@ -65,8 +68,12 @@ impl Private {
         }
     }
 
-    /// Between logins: fills up what others have taken.
+    /// Between logins: fills up what others have taken. Not again at once: a server that never has enough
+    /// would have keys made and stored without end.
     pub(super) fn refill(&mut self, now: Now) {
+        if self.published_at.is_some_and(|at| now.mono < at + REFILL_EVERY) {
+            return;
+        }
         let Some(prekeys) = self.prekeys.as_mut().filter(|_| !self.publishing && self.stock < REFILL_BELOW)
         else {
             return;
@@ -101,3 +108,6 @@ impl Private {
         }
     }
 }
+
+/// The least time between two publications. What is taken meanwhile is replaced by the signed prekey.
+const REFILL_EVERY: Duration = Duration::from_secs(60);

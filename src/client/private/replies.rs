@@ -149,7 +149,7 @@ impl Private {
     }
 
     /// What the server has is not what it said a moment ago: asks once more, but not for ever.
-    fn start_again(&mut self, now: Now) {
+    pub(super) fn start_again(&mut self, now: Now) {
         self.enrolments += 1;
         if self.enrolments > ENROLMENTS_MAX {
             return self.refuse(now, "the server contradicts itself about this device");

@@ -184,7 +184,7 @@ impl Private {
             // Not the reader of this mailbox any more: finds out why. If that was told before, another has
             // taken it, and to take it back would be taken back.
             if self.stage == Stage::Ready {
-                self.begin();
+                self.start_again(now);
             }
             return;
         }

@@ -173,3 +173,42 @@ fn a_new_identity_takes_the_mailbox_from_nobody() {
     assert_eq!(having(&seen, "another connection"), [""; 0], "{seen:#?}");
     assert_eq!(world.private(bob).state(), State::Ready);
 }
+
+#[test]
+fn a_server_that_never_has_enough_keys_is_not_given_keys_without_end() {
+    let mut world = World::new(209);
+    let (alice, _bob) = (world.device("alice"), world.device("bob"));
+    world.cut(alice);
+    let uid = world.server.uid("alice");
+    let account = world.server.accounts.get_mut(&uid).expect("alice");
+    account.devices.get_mut(&1).expect("her device").one_time.clear();
+    // It says so whatever it gets; it really has a hundred after the first time.
+    world.server.tamper = Some(Box::new(|_, line| {
+        let published = line["ok"].get("run").is_none();
+        if let Some(left) = line["ok"].get_mut("one_time").filter(|left| published && left.is_number()) {
+            *left = 0.into();
+        }
+        true
+    }));
+    let before = world.server.log.len();
+    world.run();
+    world.tell(alice, "bob", "hello");
+    let published = world.server.log[before..].iter().filter(|command| *command == "prekeys").count();
+    assert_eq!(published, 1);
+}
+
+#[test]
+fn a_server_that_denies_a_device_again_and_again_is_believed_in_the_end() {
+    let mut world = World::new(210);
+    let (alice, _bob) = (world.device("alice"), world.device("bob"));
+    world.tell(alice, "bob", "hello");
+    let conn = world.devices[alice].conn.expect("connected");
+    for _ in 0..4 {
+        // It lets go of the mailbox without a word.
+        world.server.conns.get_mut(&conn).expect("connected").device = None;
+        let _ = world.say(alice, "bob", "again");
+        world.run();
+    }
+    let state = world.private(alice).state();
+    assert!(matches!(state, State::Off(Off::Refused(_))), "{state:?}");
+}
