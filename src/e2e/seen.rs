@@ -96,7 +96,9 @@ impl SeenBases {
         }
         let mut seen = SeenBases::default();
         while !reader.rest().is_empty() {
-            if !seen.insert(BaseId(*reader.array()?), reader.u32()?, Uid(reader.u64()?)) {
+            let base = BaseId(*reader.array()?);
+            let in_order = seen.bases.last_key_value().is_none_or(|(last, _)| *last < base);
+            if !in_order || !seen.insert(base, reader.u32()?, Uid(reader.u64()?)) {
                 return Err(Error::Malformed);
             }
         }
@@ -146,7 +148,10 @@ mod tests {
         assert!((0..SEEN_BASES_OF_ACCOUNT_MAX).all(|number| seen.insert(base(number), 7, mallory)));
         assert!(!seen.insert(base(SEEN_BASES_OF_ACCOUNT_MAX), 7, mallory));
         assert!(seen.insert(base(SEEN_BASES_OF_ACCOUNT_MAX), 8, bob));
-        let mut again = SeenBases::from_bytes(&seen.to_bytes()).unwrap();
+        let stored = seen.to_bytes();
+        let twice = [&stored[..], &stored[1..]].concat();
+        assert_eq!(SeenBases::from_bytes(&twice).err(), Some(Error::Malformed), "it has one form");
+        let mut again = SeenBases::from_bytes(&stored).unwrap();
         assert!(again.is_full(mallory) && !again.is_full(bob));
         assert_eq!(again.retain_prekeys(|id| id != 7).len(), SEEN_BASES_OF_ACCOUNT_MAX);
         assert!(again.insert(base(0), 9, mallory) && again.len() == 2);
