@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sottovoce::proto::id::{RoomId, Seq};
 
+use crate::devices::DeviceFacts;
 use crate::model::Model;
 
 #[derive(Debug, Default)]
@@ -31,6 +32,7 @@ pub struct Facts {
     /// Connections that are named and open: the reader, by connection; and those that were renamed.
     pub online: BTreeMap<usize, String>,
     pub renamed: BTreeSet<usize>,
+    pub devices: DeviceFacts,
     /// Every name that a connection ever had.
     pub names: BTreeMap<usize, BTreeSet<String>>,
 }

@@ -19,7 +19,7 @@ impl Link {
             }
             return match value.get("ok") {
                 Some(ok) => self.answered(ask, ok, facts, model),
-                None => self.refused(ask, text(&value["err"], "code"), facts, model),
+                None => self.refused(ask, &value["err"], facts, model),
             };
         }
         match text(&value, "ev") {
@@ -34,6 +34,8 @@ impl Link {
                     self.receives(from, text(&value, "text"), facts);
                 }
             }
+            "envelope" => self.takes_envelope(&value, facts, model),
+            "pair" => {}
             "error" => {
                 self.did.not_rejoined |= text(&value, "code") == "storage-unavailable";
                 self.count(text(&value, "code"));
@@ -53,6 +55,7 @@ impl Link {
                 }
             }
             Ask::Join { .. } => self.enters(ok, facts, model),
+            Ask::Keys(asked) => self.keys_answered(asked, ok, facts, model),
             Ask::Leave => {
                 self.seats.remove(text(ok, "room"));
             }
@@ -102,7 +105,8 @@ impl Link {
         }
     }
 
-    fn refused(&mut self, ask: Ask, code: &str, facts: &mut Facts, model: &Model) {
+    fn refused(&mut self, ask: Ask, err: &Value, facts: &mut Facts, model: &Model) {
+        let code = text(err, "code");
         self.count(code);
         match ask {
             Ask::Say { number, .. } => {
@@ -116,6 +120,7 @@ impl Link {
                     sent.state = State::Refused;
                 }
             }
+            Ask::Keys(asked) => self.keys_refused(asked, err, facts, model),
             Ask::Msg { number } => facts.sent[number as usize].state = State::Refused,
             Ask::Join { .. } => self.did.join_failed |= code == "storage-unavailable",
             _ => {}
@@ -128,7 +133,7 @@ impl Link {
 
     fn noticed(&mut self, notice: &Value, facts: &mut Facts, model: &Model) {
         let kind = text(notice, "kind");
-        if matches!(kind, "motd" | "invite" | "shutdown") {
+        if matches!(kind, "motd" | "invite" | "shutdown") || self.noticed_device(notice) {
             return;
         }
         if kind == "entered" {

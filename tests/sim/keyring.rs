@@ -149,6 +149,10 @@ impl Keyring {
         self.accounts.get(&account)?.devices.get(&device)
     }
 
+    pub fn identity(&self, account: AccountId) -> Option<PublicKey> {
+        self.accounts.get(&account).map(|account| account.identity)
+    }
+
     /// Devices that can be written to.
     pub fn published(&self, account: AccountId) -> Vec<DeviceId> {
         let devices = self.accounts.get(&account).into_iter().flat_map(|account| &account.devices);

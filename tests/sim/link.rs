@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sottovoce::proto::id::RoomId;
 
+use crate::devices::{KeysAsk, Reading};
 use crate::facts::{Facts, place};
 use crate::model::{Model, number};
 use crate::plan::Plan;
@@ -29,6 +30,9 @@ pub struct Link {
     pub seats: BTreeMap<String, Seat>,
     /// Users this very connection blocked last.
     pub blocked: BTreeSet<String>,
+    /// The mailbox it reads, and the devices that users were said to have.
+    pub reading: Option<Reading>,
+    pub lists: BTreeMap<String, Vec<u32>>,
     pub asked: Asked,
     pub did: Did,
     /// Text mode: the room whose history is being shown, and whether it is the one of a join.
@@ -63,6 +67,7 @@ pub enum Ask {
     History {
         room: String,
     },
+    Keys(KeysAsk),
     Join {
         room: String,
     },
@@ -124,7 +129,7 @@ impl Ask {
 
     /// Messages are answered when they are durable; everything else in order.
     pub fn is_message(&self) -> bool {
-        matches!(self, Ask::Msg { .. } | Ask::Say { .. })
+        matches!(self, Ask::Keys(KeysAsk::Send { .. }) | Ask::Msg { .. } | Ask::Say { .. })
     }
 }
 
@@ -140,6 +145,8 @@ impl Link {
             name: None,
             seats: BTreeMap::new(),
             blocked: BTreeSet::new(),
+            reading: None,
+            lists: BTreeMap::new(),
             asked: Asked::default(),
             did: Did::default(),
             block: None,

@@ -5,6 +5,7 @@
 //! failing or full store, and restarts from what was committed. Then comes calm, in which everything
 //! must settle. `docs/testing.md` tells how to replay a seed and how to add a fault.
 
+mod devices;
 mod disk;
 mod facts;
 mod journal;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::devices;
 use crate::facts::Key;
 use crate::link::{Ask, Dialect, Link};
 use crate::plan::{LINE_BYTES, Plan};
@@ -112,8 +113,14 @@ impl Person {
         if let Some((room, number)) = self.repeat.pop().filter(|_| link.dialect == Dialect::Json) {
             return say(world, link, &room, number);
         }
-        let room = self.room(link, world);
         let user = *world.random.pick(&EVERYBODY);
+        if link.dialect == Dialect::Json
+            && self.account == Some(me)
+            && world.random.per_mille(world.plan.keys)
+        {
+            return devices::act(me, link, world, user);
+        }
+        let room = self.room(link, world);
         let user_fields = json!({"room": room, "user": user});
         let other = Ask::Other;
         let random = &mut world.random;

@@ -19,6 +19,8 @@ pub struct Plan {
     pub unruly: bool,
     /// More private messages than anything else.
     pub private: bool,
+    /// How much of what accounts do is about keys and mailboxes, of a thousand.
+    pub keys: usize,
     pub on_join: u32,
     /// People hide, so that what others see of who is there is not checked.
     pub hiding: bool,
@@ -40,13 +42,16 @@ pub struct Plan {
 impl Plan {
     pub fn new(random: &mut Random) -> Plan {
         let real_store = random.per_mille(20);
+        // A quarter is mainly about mailboxes, which take many steps to fill.
+        let sealed = random.per_mille(250);
         Plan {
-            turns: random.between(100, 600),
+            turns: if sealed { random.between(400, 800) } else { random.between(100, 600) },
             people: random.between(3, 10),
             accounts: *random.pick(&[1, 2, 5]),
-            registered_per_mille: *random.pick(&[200, 700, 1000]),
+            registered_per_mille: if sealed { 1000 } else { *random.pick(&[200, 700, 1000]) },
             unruly: random.per_mille(300),
             private: random.per_mille(200),
+            keys: if sealed { 900 } else { *random.pick(&[0, 200]) },
             on_join: *random.pick(&[0, 3, 10]),
             hiding: random.per_mille(300),
             stalling: random.per_mille(400),

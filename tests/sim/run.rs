@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::devices::{check_readers, every_device_reads_its_mailbox};
 use crate::link::{Ask, Dialect};
 use crate::model::Room;
 use crate::people::{ACCOUNTS, Person, ROOMS, ask};
@@ -21,12 +22,14 @@ pub fn run(seed: u64) {
     with_faults(&mut world, &mut people);
     log::trace!("---- calm");
     calm_down(&mut world, &mut people);
+    check_readers(&world, &people);
     everybody_looks_around(&mut world, &mut people);
     check_memberships(&world, &people);
     everybody_joins(&mut world, &mut people);
     check_memberships(&world, &people);
     every_account_reads_its_letters(&mut world, &mut people);
     check_messages(&world);
+    every_device_reads_its_mailbox(&mut world, &mut people);
     everybody_leaves(&mut world, &mut people);
 }
 
@@ -61,7 +64,7 @@ fn calm_down(world: &mut World, people: &mut [Person]) {
     settle(world, people);
 }
 
-fn settle(world: &mut World, people: &mut [Person]) {
+pub fn settle(world: &mut World, people: &mut [Person]) {
     let mut quiet = 0;
     for _ in 0..SETTLE_TURNS {
         world.turn(people);
