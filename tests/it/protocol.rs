@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sottovoce::proto::limits::*;
 use sottovoce::proto::refusal::Code;
 
+use crate::harness::device::{body, identity, one_time_key, public, signed};
 use crate::harness::pattern;
 use crate::harness::server::Server;
 use crate::harness::wire::{Heard, Wire};
@@ -29,15 +30,17 @@ fn every_text_example_happens_as_it_is_written() {
 /// Plays the examples that begin with `fence` on one server, in their order.
 fn play(fence: &'static str, fits: impl Fn(&str, &str) -> bool) {
     let server = Server::start();
-    let mut people: BTreeMap<&str, Wire> = BTreeMap::new();
+    let mut people: BTreeMap<String, Wire> = BTreeMap::new();
     let mut file = String::new();
+    let values = values();
     for (number, line) in examples(fence) {
+        let line = &*values.iter().fold(line.to_owned(), |line, (name, value)| line.replace(name, value));
         let (who, sends, text) = match (line.split_once("> "), line.split_once("< ")) {
             (Some((who, text)), _) if !who.contains('<') => (who, true, text),
             (_, Some((who, text))) => (who, false, text),
             _ => panic!("docs/protocol.md:{number}: neither sent nor received: {line}"),
         };
-        let wire = people.entry(who).or_insert_with(|| server.wire());
+        let wire = people.entry(who.to_owned()).or_insert_with(|| server.wire());
         if let Some(bytes) = frame(text, &file) {
             if sends {
                 wire.send(&bytes);
@@ -69,6 +72,28 @@ fn frame(text: &str, file: &str) -> Option<Vec<u8>> {
     data_encoding::HEXLOWER.decode(digits.as_bytes()).ok()
 }
 
+/// What the page writes as `"$name"`.
+fn values() -> BTreeMap<String, String> {
+    let (alice, carol) = (identity("alice"), identity("carol"));
+    let signature = |signed: &Value| signed["signature"].as_str().expect("a text").to_owned();
+    let (by_alice, by_carol) = (signed(&alice, 1, 1), signed(&carol, 1, 1));
+    [
+        ("alice", public(&alice)),
+        ("carol", public(&carol)),
+        ("key", by_alice["key"].as_str().expect("a text").to_owned()),
+        ("signed-by-alice", signature(&by_alice)),
+        ("signed-by-carol", signature(&by_carol)),
+        ("key-1", one_time_key(1)),
+        ("key-2", one_time_key(2)),
+        ("key-3", one_time_key(3)),
+        ("envelope", body("")),
+        ("answer", one_time_key(4)),
+    ]
+    .into_iter()
+    .map(|(name, value)| (format!("\"${name}\""), format!("\"{value}\"")))
+    .collect()
+}
+
 #[test]
 fn the_limits_on_the_page_are_those_in_force() {
     let limits = Limits::default();
@@ -89,9 +114,29 @@ fn the_limits_on_the_page_are_those_in_force() {
         format!("| {DATA_CONNECTIONS_PER_ACCOUNT_MAX}; {GETS_PER_CONNECTION_MAX} |"),
         format!("| 10,000, {UPLOADS_PER_ACCOUNT_MAX} |"),
         "1 to 262,144 bytes".to_owned(),
+        format!("| {DEVICES_PER_ACCOUNT_MAX}; {DEVICE_NAME_CHARS_MAX} |"),
+        format!("and of one device | {ONE_TIME_PREKEYS_MAX} |"),
+        format!(
+            "| {ENVELOPES_PER_REQUEST_MAX}; {ENVELOPE_BYTES_MIN} to {}, and",
+            grouped(ENVELOPE_BYTES_MAX)
+        ),
+        format!(
+            "| {} envelopes, {} MiB, {} days |",
+            grouped(MAILBOX_ENVELOPES_MAX as usize),
+            MAILBOX_BYTES_MAX / 1024 / 1024,
+            ENVELOPES_KEPT.as_secs() / 86_400
+        ),
+        format!("| {ENVELOPES_PAGE_MAX}, or {} MiB |", PAGE_BYTES_MAX / 1024 / 1024),
+        format!("| {CLAIMS_PER_TARGET_MAX} times and {CLAIM_TARGETS_MAX} users in an hour |"),
+        format!("pairing code | {} |", grouped(PAIR_ANSWER_BYTES_MAX)),
     ] {
         assert!(PAGE.contains(&text), "docs/protocol.md does not say: {text}");
     }
+}
+
+/// A number of up to six digits as the page writes it.
+fn grouped(number: usize) -> String {
+    format!("{},{:03}", number / 1000, number % 1000)
 }
 
 #[test]
@@ -106,7 +151,11 @@ fn every_command_has_an_example_and_a_row_and_every_code_a_line() {
     let commands = help["commands"].as_array().expect("a list");
     let of = |command: &Value, field: &str| command[field].as_str().expect("a text").to_owned();
     let names = commands.iter().map(|command| of(command, "cmd"));
-    for name in names.chain(["hello", "say", "ping"].map(String::from)) {
+    // Those that only programs have.
+    let others = ["hello", "say", "ping"]
+        .into_iter()
+        .chain(["ack", "attach", "claim", "devices", "enroll", "pair", "prekeys", "revoke", "send"]);
+    for name in names.chain(others.map(String::from)) {
         assert!(PAGE.contains(&format!("\"cmd\":\"{name}\"")), "{name} has no example");
     }
     for command in commands {
