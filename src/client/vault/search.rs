@@ -38,26 +38,25 @@ fn fold(text: &str) -> Zeroizing<String> {
 pub struct Found {
     pub peer: Uid,
     pub counter: u64,
-    /// What the search said about it: rows come in the order of it, greatest first.
-    pub rank: u64,
     pub value: Zeroizing<Vec<u8>>,
 }
 
 impl Found {
-    fn order(&self) -> (u64, u64, u64) {
-        (self.rank, self.peer.0, self.counter)
+    fn order(&self) -> (u64, u64) {
+        (self.counter, self.peer.0)
     }
 }
 
 impl Vault {
-    /// The `limit` rows of the history, with one peer or with all, that `rank` ranks highest; it gives
-    /// `None` for those that are not wanted, and the time of the others. Those that cannot be opened are
-    /// not found; [`Vault::history`] counts them.
+    /// The newest `limit` rows of the history that are wanted, with one peer or with all, and below a
+    /// counter. Counters count up over all peers. Those that cannot be opened are not found;
+    /// [`Vault::history`] counts them.
     pub fn search(
         &self,
         peer: Option<Uid>,
+        before: Option<u64>,
         limit: usize,
-        mut rank: impl FnMut(&[u8]) -> Option<u64>,
+        mut wanted: impl FnMut(&[u8]) -> bool,
     ) -> Result<Vec<Found>, VaultError> {
         let row_key = self.keys.of(Table::History);
         let (from, to) = (peer.unwrap_or(Uid(0)), peer.unwrap_or(Uid(u64::MAX)));
@@ -65,11 +64,17 @@ impl Vault {
         let mut best: BinaryHeap<Reverse<Found>> = BinaryHeap::new();
         self.database.history_between(&first, &last, |key, sealed| {
             let Some((peer, counter)) = read_key(key) else { return Ok(()) };
+            let newest =
+                best.len() < limit || best.peek().is_some_and(|Reverse(last)| last.counter < counter);
+            if !newest || before.is_some_and(|before| counter >= before) {
+                return Ok(());
+            }
             let Ok(value) = row_key.open(key, sealed) else { return Ok(()) };
-            let Some(rank) = rank(&value) else { return Ok(()) };
-            best.push(Reverse(Found { peer, counter, rank, value }));
-            if best.len() > limit {
-                best.pop();
+            if wanted(&value) {
+                best.push(Reverse(Found { peer, counter, value }));
+                if best.len() > limit {
+                    best.pop();
+                }
             }
             Ok(())
         })?;
@@ -104,8 +109,8 @@ impl Ord for Found {
 
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Found { peer, counter, rank, value: _ } = self;
-        write!(f, "Found({}, {counter}, {rank})", peer.0)
+        let Found { peer, counter, value: _ } = self;
+        write!(f, "Found({}, {counter})", peer.0)
     }
 }
 

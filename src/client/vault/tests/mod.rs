@@ -126,25 +126,23 @@ fn history_comes_in_pages_newest_first() {
 fn search_finds_every_word_in_any_case_newest_first() {
     let (_home, directory) = place();
     let mut vault = create(&directory);
-    // The first letters are the time.
-    let texts = [(7, 1, "30 Bread und Käse"), (7, 2, "10 käse"), (8, 1, "20 KÄSE, bread"), (8, 2, "40 tea")];
+    let texts = [(7, 4, "Bread und Käse"), (7, 2, "käse"), (8, 3, "KÄSE, bread"), (8, 5, "tea")];
     vault.commit(&texts.map(|(peer, counter, text)| message(peer, counter, text))).expect("committed");
-    let find = |peer: Option<u64>, words: &str, limit| -> Vec<String> {
+    let find = |peer: Option<u64>, before: Option<u64>, words: &str, limit| -> Vec<String> {
         let words = Words::new(words);
-        let rank = |value: &[u8]| {
-            let text = std::str::from_utf8(value).expect("the tests write text");
-            words.are_in(text).then(|| text[..2].parse().expect("a time"))
-        };
-        let found = vault.search(peer.map(Uid), limit, rank).expect("it can be read");
-        found.iter().map(|found| format!("{}/{} {}", found.peer.0, found.counter, found.rank)).collect()
+        let wanted = |value: &[u8]| words.are_in(&String::from_utf8_lossy(value));
+        let found = vault.search(peer.map(Uid), before, limit, wanted).expect("it can be read");
+        found.iter().map(|found| format!("{}/{}", found.peer.0, found.counter)).collect()
     };
-    assert_eq!(find(None, "käse", 10), ["7/1 30", "8/1 20", "7/2 10"]);
-    assert_eq!(find(None, "käse", 2), ["7/1 30", "8/1 20"]);
-    assert_eq!(find(None, " Bread  KÄSE", 10), ["7/1 30", "8/1 20"]);
-    assert_eq!(find(Some(8), "käse", 10), ["8/1 20"]);
-    assert_eq!(find(Some(9), "käse", 10), [""; 0]);
-    assert_eq!(find(None, "käse coffee", 10), [""; 0]);
-    assert_eq!(find(None, " ", 10), [""; 0]);
+    assert_eq!(find(None, None, "käse", 10), ["7/4", "8/3", "7/2"]);
+    assert_eq!(find(None, None, "käse", 2), ["7/4", "8/3"]);
+    assert_eq!(find(None, Some(4), "käse", 10), ["8/3", "7/2"]);
+    assert_eq!(find(None, None, " Bread  KÄSE", 10), ["7/4", "8/3"]);
+    assert_eq!(find(Some(8), None, "käse", 10), ["8/3"]);
+    assert_eq!(find(Some(9), None, "käse", 10), [""; 0]);
+    assert_eq!(find(None, None, "käse coffee", 10), [""; 0]);
+    assert_eq!(find(None, None, " ", 10), [""; 0]);
+    assert_eq!(find(None, None, "käse", 0), [""; 0]);
 }
 
 #[test]
