@@ -31,7 +31,11 @@
 //!
 //! A program with another source of input (a terminal, a pipe) reads that in a thread, puts what it
 //! read into a channel, and wakes the link through [`Link::waker`]; [`Link::poll`] returns then.
+//!
+//! Private messages are encrypted once a program has handed over a vault with [`Link::unlock`]. The link
+//! commits what the session wants kept before it sends or tells anything ([`keys`]).
 
+pub mod keys;
 pub mod lines;
 pub mod resolve;
 pub mod socket;
@@ -47,6 +51,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 
+use crate::client::link::keys::Keeping;
 use crate::client::link::resolve::Resolver;
 use crate::client::link::socket::{Broken, Socket, Stage};
 use crate::client::session::event::{Event, Lost, Ticket, Unsent};
@@ -92,6 +97,7 @@ pub struct Link {
     begun: u64,
     started: Clock,
     pending: VecDeque<Event>,
+    keeping: Option<Keeping>,
 }
 
 /// The connection that the session wished for, however far it is.
@@ -134,6 +140,7 @@ impl Link {
             begun: 0,
             started,
             pending: VecDeque::new(),
+            keeping: None,
         };
         link.settle();
         Ok(link)
@@ -262,6 +269,8 @@ impl Link {
     /// Does what the session wishes, and tells it what came of it, until neither has anything to do.
     fn settle(&mut self) {
         loop {
+            // Before anything is asked of the session. When this returns, it has nothing left to store.
+            self.store();
             match (self.session.wish(), self.attempt.as_ref().map(|attempt| attempt.number)) {
                 (Wish::Connect(wish), Some(number)) if wish == number => {}
                 (Wish::Connect(wish), None) if wish == self.begun => return,

@@ -7,6 +7,7 @@ use crate::client::private::outbox::{Part, What};
 use crate::client::private::peers::Peer;
 use crate::client::private::{Off, OwnDevice, Private, Stage, State, Waiting};
 use crate::client::scrollback::Seal;
+use crate::client::session::event::Ticket;
 use crate::e2e::address::{Address, Uid};
 use crate::e2e::content::Content;
 use crate::e2e::fingerprint::{self, Fingerprint, SafetyNumber};
@@ -131,6 +132,11 @@ impl Private {
         let (_, entry) = self.outbox.iter().rev().find(|(_, entry)| entry.id == *id)?;
         let of_reader = |address: &Address| Some(address.uid) != me;
         Some(entry.parts.iter().any(|(address, part)| of_reader(address) && matches!(part, Part::Delivered)))
+    }
+
+    /// Who waits to be told what became of a message.
+    pub(in crate::client) fn tickets(&self) -> Vec<Ticket> {
+        self.outbox.iter().filter_map(|(_, entry)| entry.ticket).collect()
     }
 
     /// Files that were offered and neither taken nor declined, in the order of their senders.

@@ -160,6 +160,8 @@ pub enum Lost {
     Network(Box<str>),
     /// Nothing was heard for too long.
     Silent,
+    /// What must be kept of private messages could not be written.
+    Storage(Box<str>),
     /// TLS could not be agreed on.
     Tls(Box<str>),
     /// The server is not the one that is trusted: the session stops and does not try again.
@@ -173,6 +175,7 @@ impl fmt::Display for Lost {
             Lost::Garbage => f.write_str("this is no sottod server: it sent what cannot be read"),
             Lost::Network(text) => f.write_str(text),
             Lost::Silent => f.write_str("the server does not answer"),
+            Lost::Storage(text) => f.write_str(text),
             Lost::Tls(text) => write!(f, "no TLS connection: {text}"),
             Lost::Untrusted => f.write_str("the server is not trusted"),
         }

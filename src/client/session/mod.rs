@@ -148,6 +148,8 @@ pub struct Session {
     restoring: Option<i64>,
     /// Keys and encrypted conversations, once they were unlocked.
     private: Option<Box<Private>>,
+    /// Why there are none, where there should be.
+    private_off: Option<Box<str>>,
     lines: VecDeque<Zeroizing<String>>,
     events: VecDeque<Event>,
 }
@@ -222,6 +224,7 @@ impl Session {
             odd_lines: 0,
             restoring: None,
             private: None,
+            private_off: None,
             lines: VecDeque::new(),
             events: VecDeque::new(),
         };

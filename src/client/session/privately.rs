@@ -14,7 +14,7 @@ use crate::client::private::trusting::Comparison;
 use crate::client::private::{Asked, Output, Private, Saying};
 use crate::client::scrollback::{Kind, Line, Origin, Seal};
 use crate::client::session::answers::Outstanding;
-use crate::client::session::event::{Place, Ticket, Unsent};
+use crate::client::session::event::{Failure, Lost, Place, Ticket, Unsent};
 use crate::client::session::{Phase, Session};
 use crate::client::wire::keys::{self, DeviceNotice, Envelope, PairAnswer};
 use crate::client::wire::{self, Notice, Odd, Refused, clean_body};
@@ -35,8 +35,27 @@ impl Session {
         }
     }
 
+    /// There are no keys in this run, for this reason: private messages are refused, and never sent
+    /// without encryption unless that is asked for. Guests have no keys and need no reason.
+    pub fn keep_private_off(&mut self, why: &str) {
+        self.private_off = Some(why.into());
+    }
+
+    /// What was to be stored could not be: the keys know more than their store, and are given up. Nothing
+    /// of the last step is sent; the connection ends, and the next one is without private messages.
+    pub fn lock(&mut self, now: Now, why: &str) {
+        self.disconnected(now, Lost::Storage(why.into()));
+        let Some(private) = self.private.take() else { return };
+        self.lines.clear();
+        for ticket in private.tickets() {
+            self.events.push_back(super::Event::Answered { ticket, outcome: Err(Failure::Lost) });
+        }
+        self.private_off = Some(why.into());
+        self.note(now, Place::Server, Kind::Error, why);
+    }
+
     /// What must be stored now, in one transaction, before anything else is asked of the session. If that
-    /// fails the session must not be used any more: it knows more than its store.
+    /// fails, [`Session::lock`] gives up what it knows more than its store.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let Some(private) = &mut self.private else { return Vec::new() };
         let changes = private.take_changes();
@@ -65,6 +84,11 @@ impl Session {
         self.private.as_deref()
     }
 
+    /// Why there are no keys in this run, if a reason was given.
+    pub fn private_off(&self) -> Option<&str> {
+        self.private_off.as_deref().filter(|_| !self.guest)
+    }
+
     /// How a conversation is protected, for a status bar.
     pub fn seal_of(&self, place: &Place) -> Seal {
         match (place, &self.private) {
@@ -82,6 +106,9 @@ impl Session {
     pub fn message(&mut self, now: Now, user: &UserName, text: &str) -> Result<Ticket, Unsent> {
         if self.encrypts() {
             return self.say_to(now, user, Saying::Text(text.to_owned()));
+        }
+        if self.private_off().is_some() {
+            return Err(Unsent::PrivateOff);
         }
         if self.private.as_ref().is_some_and(|private| private.had_identity(user)) {
             return Err(Unsent::WasEncrypted);

@@ -180,12 +180,14 @@ impl Database {
     }
 
     pub fn damaged_row(&self, table: Table) -> VaultError {
-        let what = format!("a row of the table {:?} is damaged", table.name());
-        VaultError::Damaged { path: self.path.clone(), what }
+        self.damaged(format!("a row of the table {:?} is damaged", table.name()))
     }
 
     pub fn foreign(&self) -> VaultError {
-        let what = "this does not belong to the key store beside it, or is damaged".to_owned();
+        self.damaged("this does not belong to the key store beside it, or is damaged".to_owned())
+    }
+
+    pub fn damaged(&self, what: String) -> VaultError {
         VaultError::Damaged { path: self.path.clone(), what }
     }
 

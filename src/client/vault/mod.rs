@@ -213,6 +213,11 @@ impl Vault {
         Ok(page)
     }
 
+    /// What is kept opens, and still cannot be used.
+    pub fn damaged(&self, what: &str) -> VaultError {
+        self.database.damaged(what.to_owned())
+    }
+
     /// Another passphrase, or none, for the same data key.
     pub fn change_passphrase(&mut self, passphrase: Option<&str>) -> Result<(), VaultError> {
         keyfile::replace(&self.directory, &self.data_key, passphrase, self.options.cost)?;
