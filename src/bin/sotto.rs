@@ -1,20 +1,25 @@
 //! `sotto`, the terminal client: arguments, settings, who logs in and how, exit status.
 
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sottovoce::client::arrive::{Person, arrive};
+use sottovoce::client::arrive::arrive;
+use sottovoce::client::choose::{Given, Unusable, choose_login, given_secret, recovery_key, user_name};
 use sottovoce::client::home::Home;
 use sottovoce::client::link::typed::Typed;
 use sottovoce::client::link::{Link, Target};
+use sottovoce::client::person::{Person, Terminal};
 use sottovoce::client::plain::{Ending, Plain};
+use sottovoce::client::privacy::begin::{Choice, begin};
+use sottovoce::client::privacy::errands::errand;
+use sottovoce::client::privacy::own::Own;
+use sottovoce::client::privacy::unlock::{Passphrase, change};
 use sottovoce::client::say::say;
-use sottovoce::client::session::{Login, Options};
+use sottovoce::client::session::Options;
 use sottovoce::client::settings::Settings;
 use sottovoce::client::trust::{Server, Trust};
-use sottovoce::proto::limits::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
 use sottovoce::proto::name::{RoomName, UserName};
 use sottovoce::proto::secret::Secret;
 use sottovoce::tui;
@@ -24,6 +29,11 @@ use sottovoce::tui;
 /// Who logs in how: with --guest without an account; else with the password of --password-file or of
 /// the environment variable SOTTO_PASSWORD; else with the session kept from an earlier login; else,
 /// at a terminal, you are asked; else as a guest.
+///
+/// Private messages between accounts are end-to-end encrypted. Their keys are kept on this disk, sealed
+/// with a passphrase of --passphrase-file or of the environment variable SOTTO_PASSPHRASE; else, at a
+/// terminal, you are asked; with --no-passphrase they are kept unsealed; else private messages are off
+/// in this run, and rooms work all the same.
 #[derive(Parser)]
 #[command(name = "sotto", version, args_override_self = true, after_help = EXIT_STATUS)]
 struct Arguments {
@@ -39,6 +49,15 @@ struct Arguments {
     /// Read the password from the first line of this file
     #[arg(long, global = true, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Read the passphrase of your private messages from the first line of this file
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_passphrase")]
+    passphrase_file: Option<PathBuf>,
+    /// Keep the keys of your private messages unsealed on this disk
+    #[arg(long, global = true)]
+    no_passphrase: bool,
+    /// Put keys aside that cannot be opened any more, and begin anew
+    #[arg(long, global = true)]
+    put_aside: bool,
     /// Come in without an account
     #[arg(long, global = true, conflicts_with_all = ["password_file", "register"])]
     guest: bool,
@@ -72,16 +91,53 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Your devices that read private messages; or take one away from them
+    Devices {
+        /// The number of the device that is to read no more
+        #[arg(long, value_name = "DEVICE")]
+        revoke: Option<u32>,
+    },
+    /// Bring your keys to this device: shows a code to type (/pair CODE) on one that has them
+    Pair,
+    /// Change the passphrase of your private messages
+    Passphrase {
+        /// Read the new one from the first line of this file
+        #[arg(long, value_name = "FILE", conflicts_with = "remove")]
+        new_file: Option<PathBuf>,
+        /// Without one from now on: the keys lie unsealed on this disk
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Bring your keys to this device from the recovery key, which is asked for
+    Recover,
+    /// Show the recovery key, which stands in for lost devices
+    Recovery,
     /// Say one message in a room, and exit when it is durable
     Say {
         room: String,
         #[arg(required = true)]
         text: Vec<String>,
     },
+    /// Show the safety number of you and somebody, or compare what their sotto shows
+    Verify {
+        user: String,
+        /// Their paste form, or the sixty digits; status 1 if they are not the same
+        shown: Vec<String>,
+    },
 }
 
 const EXIT_STATUS: &str = "Exit status: 0 when all was done, 1 for a failure, 2 for wrong usage or settings, \
                            3 when the login is refused.";
+
+/// What is to be done.
+#[derive(PartialEq)]
+enum Job {
+    /// Something about keys.
+    Errand(Own),
+    Say(RoomName, String),
+    /// Until the user leaves.
+    Talk,
+}
 
 /// Why the program ends with a failure.
 enum Failure {
@@ -93,6 +149,15 @@ enum Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         Failure::Running(error.to_string())
+    }
+}
+
+impl From<Unusable> for Failure {
+    fn from(unusable: Unusable) -> Failure {
+        match unusable {
+            Unusable::System(error) => error.into(),
+            Unusable::Usage(text) => Failure::Usage(text),
+        }
     }
 }
 
@@ -111,15 +176,28 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let home = Home::new(arguments.home.clone())?;
     let settings = Settings::load(&home.settings()).map_err(|error| Failure::Usage(error.to_string()))?;
     let server = Server {
-        host: arguments.host.clone().unwrap_or(settings.host),
+        host: arguments.host.clone().unwrap_or_else(|| settings.host.clone()),
         port: arguments.port.unwrap_or(settings.port),
     };
-    let user = user_name(arguments.username.clone().unwrap_or(settings.username))?;
+    let user = user_name(arguments.username.as_deref().unwrap_or(&settings.username))?;
     let rooms = if arguments.join.is_empty() { &settings.rooms } else { &arguments.join };
     let rooms = rooms.iter().map(|room| room_name(room)).collect::<Result<Vec<_>, _>>()?;
-    let one_shot = match &arguments.command {
-        Some(Task::Say { room, text }) => Some((room_name(room)?, text.join(" "))),
-        None => None,
+    let passphrase = chosen_passphrase(&arguments, &settings)?;
+    let mut terminal = Terminal::open();
+    let job = match arguments.command {
+        Some(Task::Passphrase { new_file, remove }) => {
+            let next = match given_secret(new_file.as_deref(), "--new-file", "SOTTO_NEW_PASSPHRASE")? {
+                _ if remove => Passphrase::None,
+                Some(secret) => Passphrase::Given(secret),
+                None => Passphrase::Ask,
+            };
+            let person = terminal.as_mut().map(|terminal| terminal as &mut dyn Person);
+            let directory = home.keys(&server, &name_of(&user)?);
+            let done = change(&directory, &passphrase, &next, person)?.map_err(Failure::Running)?;
+            println!("{done}");
+            return Ok(());
+        }
+        command => job(command, terminal.as_mut())?,
     };
 
     let mut trust = Trust::new(home.known_servers(), arguments.accept_new || settings.accept_new);
@@ -127,9 +205,14 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     if !authorities.as_os_str().is_empty() {
         trust = trust.with_authorities(&authorities).map_err(Failure::Usage)?;
     }
-    let mut terminal = Terminal::open();
-    let login = choose_login(&arguments, &home, &server, &user, terminal.as_mut())?;
-    let rooms = if one_shot.is_some() { Vec::new() } else { rooms };
+    let given = Given {
+        guest: arguments.guest,
+        register: arguments.register,
+        invite: arguments.invite.map(Secret::new),
+        password_file: arguments.password_file,
+    };
+    let login = choose_login(&given, &home, &server, &user, terminal.as_mut())?;
+    let rooms = if job == Job::Talk { rooms } else { Vec::new() };
     let preferred = rooms.first().cloned();
 
     let target = Target { server, plaintext: arguments.insecure_plaintext };
@@ -139,8 +222,14 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Ok(early) => early,
         Err(ending) => return finish(ending),
     };
-    if let Some((room, text)) = one_shot {
-        return finish(say(link, &home, &room, &text, early)?);
+    if let Job::Say(room, text) = &job {
+        return finish(say(link, &home, room, text, early)?);
+    }
+    let person = terminal.as_mut().map(|terminal| terminal as &mut dyn Person);
+    let choice = Choice { passphrase, put_aside: arguments.put_aside, device: settings.device };
+    begin(&mut link, &home, &choice, person)?.map_err(Failure::Running)?;
+    if let Job::Errand(own) = job {
+        return finish(errand(link, &home, own, early, &mut io::stdout())?);
     }
     if !arguments.plain && io::stdin().is_terminal() && io::stdout().is_terminal() {
         let options = tui::run::Options { preferred, ..tui::run::Options::from_environment() };
@@ -159,6 +248,22 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+/// What a command asks for, with whatever it needs from the user first.
+fn job(command: Option<Task>, terminal: Option<&mut Terminal>) -> Result<Job, Failure> {
+    Ok(match command {
+        None | Some(Task::Passphrase { .. }) => Job::Talk,
+        Some(Task::Devices { revoke }) => Job::Errand(revoke.map_or(Own::Devices, Own::Revoke)),
+        Some(Task::Pair) => Job::Errand(Own::Pair(None)),
+        Some(Task::Recover) => Job::Errand(Own::Recover(Some(recovery_key(terminal)?))),
+        Some(Task::Recovery) => Job::Errand(Own::Recovery),
+        Some(Task::Say { room, text }) => Job::Say(room_name(&room)?, text.join(" ")),
+        Some(Task::Verify { user, shown }) => {
+            let shown = Some(shown.join(" ")).filter(|shown| !shown.is_empty());
+            Job::Errand(Own::Verify { user: name_of(&user)?, shown })
+        }
+    })
+}
+
 fn finish(ending: Ending) -> Result<(), Failure> {
     match ending {
         Ending::Done => Ok(()),
@@ -167,144 +272,24 @@ fn finish(ending: Ending) -> Result<(), Failure> {
     }
 }
 
-fn user_name(chosen: String) -> Result<String, Failure> {
-    let name = if chosen.is_empty() {
-        let variables = ["USER", "LOGNAME", "USERNAME"];
-        let found =
-            variables.iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
-        found.ok_or_else(|| Failure::Usage("who are you? give your name with --username".to_owned()))?
-    } else {
-        chosen
-    };
-    match UserName::parse(&name) {
-        Ok(_) => Ok(name),
-        Err(refusal) => Err(Failure::Usage(format!("--username {name:?}: {refusal}"))),
+fn name_of(user: &str) -> Result<UserName, Failure> {
+    UserName::parse(user).map_err(|refusal| Failure::Usage(format!("user {user:?}: {refusal}")))
+}
+
+/// In the order that `--help` tells; the command line before the settings.
+fn chosen_passphrase(arguments: &Arguments, settings: &Settings) -> Result<Passphrase, Failure> {
+    if arguments.no_passphrase {
+        return Ok(Passphrase::None);
     }
+    let from_settings = Some(&settings.passphrase_file).filter(|file| !file.as_os_str().is_empty());
+    let file = arguments.passphrase_file.as_ref().or(from_settings);
+    Ok(match given_secret(file.map(PathBuf::as_path), "--passphrase-file", "SOTTO_PASSPHRASE")? {
+        Some(secret) => Passphrase::Given(secret),
+        None if settings.no_passphrase => Passphrase::None,
+        None => Passphrase::Ask,
+    })
 }
 
 fn room_name(text: &str) -> Result<RoomName, Failure> {
     RoomName::parse(text).map_err(|refusal| Failure::Usage(format!("room {text:?}: {refusal}")))
-}
-
-/// In the order that `--help` tells.
-fn choose_login(
-    arguments: &Arguments,
-    home: &Home,
-    server: &Server,
-    user: &str,
-    terminal: Option<&mut Terminal>,
-) -> Result<Login, Failure> {
-    if arguments.guest {
-        return Ok(Login::Guest);
-    }
-    let given = given_password(arguments.password_file.as_deref())?;
-    let invite = arguments.invite.clone().map(Secret::new);
-    if arguments.register {
-        let password = match (given, terminal) {
-            (Some(password), _) => password,
-            (None, Some(terminal)) => terminal.new_password(user)?.ok_or_else(no_password)?,
-            (None, None) => {
-                let text = "--register needs a password, from --password-file or SOTTO_PASSWORD";
-                return Err(Failure::Usage(text.to_owned()));
-            }
-        };
-        return Ok(Login::Register { password, invite });
-    }
-    if let Some(password) = given {
-        return Ok(Login::Password(password));
-    }
-    if let Some(token) = home.token(server, user)? {
-        return Ok(Login::Token { token, password: None });
-    }
-    // Somebody at a terminal is asked once the server is there and trusted.
-    Ok(if terminal.is_some() { Login::Unknown } else { Login::Guest })
-}
-
-/// The password that was given without asking.
-fn given_password(file: Option<&Path>) -> Result<Option<Secret>, Failure> {
-    let text = match file {
-        Some(file) => std::fs::read_to_string(file)
-            .map_err(|error| Failure::Usage(format!("--password-file {}: {error}", file.display())))?,
-        None => match std::env::var("SOTTO_PASSWORD") {
-            Ok(password) => password,
-            Err(std::env::VarError::NotPresent) => return Ok(None),
-            Err(error) => return Err(Failure::Usage(format!("SOTTO_PASSWORD: {error}"))),
-        },
-    };
-    let password = text.lines().next().unwrap_or_default();
-    if password.is_empty() {
-        return Err(Failure::Usage("the password is empty".to_owned()));
-    }
-    Ok(Some(Secret::new(password)))
-}
-
-/// A person at a terminal, who can be asked.
-struct Terminal;
-
-impl Terminal {
-    fn open() -> Option<Terminal> {
-        (io::stdin().is_terminal() && io::stderr().is_terminal()).then_some(Terminal)
-    }
-
-    fn line(&mut self, question: &str) -> io::Result<String> {
-        eprint!("{question}");
-        io::stderr().flush()?;
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer)?;
-        Ok(answer.trim().to_lowercase())
-    }
-
-    fn new_password(&mut self, user: &str) -> io::Result<Option<Secret>> {
-        let question =
-            format!("new password of {user} ({PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} characters): ");
-        loop {
-            let Some(password) = self.secret(&question)? else { return Ok(None) };
-            if !(PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.reveal().len()) {
-                continue;
-            }
-            if self.secret("once more: ")? == Some(password.clone()) {
-                return Ok(Some(password));
-            }
-            eprintln!("these were not the same");
-        }
-    }
-}
-
-impl Person for Terminal {
-    fn login(&mut self, server: &Server, user: &str) -> io::Result<Option<Login>> {
-        eprintln!("{user} has not been on {server} from here before.");
-        loop {
-            let answer = self.line("[l]og in, [r]egister a new account, or come in as a [g]uest? ")?;
-            match answer.as_str() {
-                "l" | "log in" | "login" => {
-                    return Ok(self.secret(&format!("password of {user}: "))?.map(Login::Password));
-                }
-                "r" | "register" => {
-                    let Some(password) = self.new_password(user)? else { return Ok(None) };
-                    let invite = self.secret("registration code, if the server asks for one: ")?;
-                    return Ok(Some(Login::Register { password, invite }));
-                }
-                "g" | "guest" => return Ok(Some(Login::Guest)),
-                "" => return Ok(None),
-                _ => {}
-            }
-        }
-    }
-
-    fn confirms(&mut self, text: &str) -> io::Result<bool> {
-        Ok(matches!(self.line(text)?.as_str(), "y" | "yes"))
-    }
-
-    fn secret(&mut self, question: &str) -> io::Result<Option<Secret>> {
-        let secret = match rpassword::prompt_password(question) {
-            // Ctrl-D: there will be none.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            secret => secret?,
-        };
-        Ok((!secret.is_empty()).then(|| Secret::new(secret)))
-    }
-}
-
-fn no_password() -> Failure {
-    Failure::Usage("no password was given".to_owned())
 }

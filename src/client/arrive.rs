@@ -5,25 +5,13 @@
 use std::io;
 
 use crate::client::link::Link;
+use crate::client::person::Person;
 use crate::client::plain::Ending;
 use crate::client::session::event::{Event, Lost};
 use crate::client::session::{Login, State};
-use crate::client::trust::{Server, Verdict};
+use crate::client::trust::Verdict;
 use crate::client::wire::Refused;
 use crate::proto::refusal::Code;
-use crate::proto::secret::Secret;
-
-/// Somebody at a terminal.
-pub trait Person {
-    /// Shows the text; whether the user says yes.
-    fn confirms(&mut self, text: &str) -> io::Result<bool>;
-
-    /// Asks how to log in, with or without an account; `None` if not at all.
-    fn login(&mut self, server: &Server, user: &str) -> io::Result<Option<Login>>;
-
-    /// Asks for a secret without showing it; `None` if the user gives none.
-    fn secret(&mut self, question: &str) -> io::Result<Option<Secret>>;
-}
 
 /// Connects and logs in. The events are those that the interface has to show first, in their order.
 /// Without a person there are no questions: what would be asked is a failure.

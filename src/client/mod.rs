@@ -31,11 +31,14 @@
 //! ([`Session::load_older`](session::Session::load_older)).
 
 pub mod arrive;
+pub mod choose;
 pub mod home;
 pub mod input;
 pub mod keep;
 pub mod link;
+pub mod person;
 pub mod plain;
+pub mod privacy;
 pub mod private;
 pub mod say;
 pub mod scrollback;

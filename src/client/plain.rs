@@ -11,15 +11,21 @@ use std::time::{Duration, Instant};
 use crate::client::home::Home;
 use crate::client::input;
 use crate::client::link::Link;
+use crate::client::link::keys::Past;
 use crate::client::link::typed::{Input, Typed};
+use crate::client::privacy::act::{Desk, Done};
+use crate::client::privacy::own::{self, Own, USAGES};
+use crate::client::privacy::tell;
+use crate::client::private;
 use crate::client::scrollback::{Kind, Line, Origin};
 use crate::client::session::State;
-use crate::client::session::event::{Event, Place, Ticket};
+use crate::client::session::event::{Event, Place, Ticket, Unsent};
 use crate::dialect::{self, Dialect};
 use crate::proto::command::Command;
 use crate::proto::event::{Answer, Entry, Event as Told, Named};
 use crate::proto::id::{RequestId, Seq};
 use crate::proto::name::{RoomName, UserName};
+use crate::proto::refusal::Refusal;
 use crate::proto::secret::Secret;
 
 /// How a run ended.
@@ -51,6 +57,10 @@ pub struct Plain<'a, W> {
     waiting: Option<Ticket>,
     /// The name was shown.
     greeted: bool,
+    /// The commands about identities and devices.
+    desk: Desk,
+    /// Private messages that waited for this person when it was time to go.
+    left_behind: usize,
 }
 
 impl<'a, W: Write> Plain<'a, W> {
@@ -66,6 +76,8 @@ impl<'a, W: Write> Plain<'a, W> {
             announced: None,
             waiting: None,
             greeted: false,
+            desk: Desk::default(),
+            left_behind: 0,
         }
     }
 
@@ -82,7 +94,10 @@ impl<'a, W: Write> Plain<'a, W> {
             while !ended && self.is_ready() {
                 match typed.line() {
                     None => break,
-                    Some(Input::Line(line)) => self.take(&line, ask)?,
+                    Some(Input::Line(line)) => match own::read(&line, self.current.as_ref()) {
+                        Some(own) => self.take_own(own, ask)?,
+                        None => self.take(&line, ask)?,
+                    },
                     Some(Input::End) => ended = true,
                     Some(Input::Failed(error)) => {
                         return Ok(Ending::Failed(format!("standard input: {error}")));
@@ -92,7 +107,9 @@ impl<'a, W: Write> Plain<'a, W> {
             if ended {
                 let session = self.link.session();
                 let offline = session.state() != State::Online && session.unconfirmed() == 0;
-                if self.waiting.is_none() && (session.is_settled() || offline) {
+                let answered = self.waiting.is_none() && !self.desk.is_waiting();
+                if answered && (session.is_settled() || offline) {
+                    self.left_behind = session.private().map_or(0, |private| private.unconfirmed());
                     let now = self.link.now();
                     self.link.session_mut().quit(now, None);
                 }
@@ -108,6 +125,9 @@ impl<'a, W: Write> Plain<'a, W> {
                     return Ok(ending);
                 }
             }
+            if let Some(done) = self.desk.heed(&mut self.link) {
+                self.show_done(done)?;
+            }
         }
     }
 
@@ -115,7 +135,9 @@ impl<'a, W: Write> Plain<'a, W> {
     fn is_ready(&self) -> bool {
         let session = self.link.session();
         let entered = session.rooms().all(|room| !room.is_entering());
-        self.waiting.is_none() && session.state() == State::Online && !session.is_restoring() && entered
+        let answered = self.waiting.is_none() && !self.desk.is_waiting();
+        let starting = session.private().is_some_and(|private| private.state() == private::State::Starting);
+        answered && !starting && session.state() == State::Online && !session.is_restoring() && entered
     }
 
     fn take(&mut self, line: &str, ask: AskSecret<'_>) -> io::Result<()> {
@@ -126,7 +148,10 @@ impl<'a, W: Write> Plain<'a, W> {
                 let (old, new) = (ask("present password"), ask("new password"));
                 session.act(now, Command::Passwd { old, new }).map_err(|unsent| unsent.to_string())
             }
-            Ok(command) => session.act(now, command).map_err(|unsent| unsent.to_string()),
+            Ok(command) => session.act(now, command).map_err(|unsent| match unsent {
+                Unsent::PrivateOff => tell::why_off(session).unwrap_or_else(|| unsent.to_string()),
+                unsent => unsent.to_string(),
+            }),
             Err(refusal) => Err(refusal.to_string()),
         });
         match sent {
@@ -135,6 +160,49 @@ impl<'a, W: Write> Plain<'a, W> {
             None => {}
         }
         Ok(())
+    }
+
+    /// A command about identities and devices.
+    fn take_own(&mut self, own: Result<Own, Refusal>, ask: AskSecret<'_>) -> io::Result<()> {
+        let own = match own {
+            Ok(own) => own,
+            Err(refusal) => return self.error(&refusal.to_string()),
+        };
+        match self.desk.act(&mut self.link, own) {
+            Done::AskRecoveryKey => match ask("recovery key") {
+                Some(key) => {
+                    let done = self.desk.act(&mut self.link, Own::Recover(Some(key)));
+                    self.show_done(done)
+                }
+                None => self.error("missing-argument: usage: /recover KEY"),
+            },
+            done => self.show_done(done),
+        }
+    }
+
+    fn show_done(&mut self, done: Done) -> io::Result<()> {
+        match done {
+            Done::Asked(ticket) => self.waiting = Some(ticket),
+            // The conversation says so.
+            Done::AskRecoveryKey | Done::Compared(_) | Done::Waiting => {}
+            Done::Found { words, past } => self.show_found(&words, past)?,
+            Done::Lines(lines) => lines.iter().try_for_each(|line| self.notice(line))?,
+            Done::Refused(text) => self.error(&text)?,
+        }
+        Ok(())
+    }
+
+    fn show_found(&mut self, words: &str, past: Vec<Past>) -> io::Result<()> {
+        self.notice(&format!("private messages with {words}"))?;
+        let count = past.len();
+        for Past { user, line } in past {
+            match user {
+                Some(user) => self.show_line(&Place::Person(user), &line)?,
+                None => self.notice(&line.text)?,
+            }
+        }
+        let messages = if count == 1 { "message" } else { "messages" };
+        self.notice(&format!("end of search: {count} {messages}"))
     }
 
     /// Shows an event; some end the run.
@@ -161,6 +229,17 @@ impl<'a, W: Write> Plain<'a, W> {
             Event::LoginRefused(refused) => return Ok(Some(Ending::Refused(refused.to_string()))),
             // Told when it is over; a person who waits meanwhile sees it where messages to people go.
             Event::Lost(why) => eprintln!("sotto: {why}; trying again"),
+            Event::PrivateChanged(user) => {
+                // Whoever has to agree to a new identity first, or to bring keys here, must be able to
+                // type that; the message waits.
+                let session = self.link.session();
+                let held = user
+                    .zip(session.private())
+                    .is_some_and(|(user, private)| private.waiting(&user).iter().any(|message| message.held));
+                if held || tell::is_off(session) {
+                    self.waiting = None;
+                }
+            }
             Event::RoomEntered(room) => self.show_entered(room)?,
             Event::RoomExited(room) => {
                 self.entered.remove(&room);
@@ -169,9 +248,12 @@ impl<'a, W: Write> Plain<'a, W> {
                 }
             }
             Event::Stopped(_) => {
-                return Ok(Some(match self.link.untrusted() {
-                    Some((_, text)) => Ending::Failed(text),
-                    None => Ending::Done,
+                return Ok(Some(match (self.link.untrusted(), self.left_behind) {
+                    (Some((_, text)), _) => Ending::Failed(text),
+                    (None, 0) => Ending::Done,
+                    (None, left) => Ending::Failed(format!(
+                        "{left} private messages wait for you: to agree to changed keys, or bring yours here"
+                    )),
                 }));
             }
             Event::LoggedIn(login) if !self.greeted => {
@@ -185,12 +267,14 @@ impl<'a, W: Write> Plain<'a, W> {
                     let answer = Answer::Named { user, how, token: None, rooms: Vec::new() };
                     self.tell(&Told::Answer(RequestId::NONE, answer))?;
                 }
+                if let Some(why) = self.link.session().private_off().map(str::to_owned) {
+                    self.notice(&why)?;
+                }
             }
             Event::FileOffered { .. }
             | Event::LoggedIn(_)
             | Event::MembersChanged(_)
             | Event::Older { .. }
-            | Event::PrivateChanged(_)
             | Event::TopicChanged(_) => {}
         }
         Ok(None)
@@ -210,7 +294,12 @@ impl<'a, W: Write> Plain<'a, W> {
             }
             _ => {}
         }
-        self.tell(&Told::Answer(RequestId::NONE, answer))
+        let all_help = matches!(answer, Answer::Help { topic: None });
+        self.tell(&Told::Answer(RequestId::NONE, answer))?;
+        if all_help {
+            USAGES.iter().try_for_each(|usage| self.notice(&format!("{}: {}", usage.line(), usage.text)))?;
+        }
+        Ok(())
     }
 
     /// A room was entered, for the first time or after an interruption, which is not worth a line.
@@ -264,6 +353,10 @@ impl<'a, W: Write> Plain<'a, W> {
                     })?;
                 }
                 (Kind::Gap, _) => self.notice(&format!("{place}: {text}"))?,
+                // Scripts take three exclamation marks for a failure; this is how things are.
+                (Kind::Error, Place::Person(_)) if text.starts_with(NOT_ENCRYPTED) => {
+                    self.notice(text.trim_start_matches(NOT_ENCRYPTED))?;
+                }
                 (Kind::Error, _) => self.write(&format!("!!! {text}\n"))?,
                 _ => self.notice(text)?,
             }
@@ -292,6 +385,9 @@ impl<'a, W: Write> Plain<'a, W> {
         self.out.flush()
     }
 }
+
+/// What lines begin with that say so of a conversation or of a message.
+const NOT_ENCRYPTED: &str = "not-encrypted: ";
 
 /// From the end of the input to the confirmation of everything, also when the server is away meanwhile.
 const END_PATIENCE: Duration = Duration::from_secs(60);

@@ -20,6 +20,12 @@ pub struct Settings {
     /// Authorities to trust instead of the public ones; empty for the public ones.
     pub ca: PathBuf,
     pub accept_new: bool,
+    /// Has the passphrase of the keys in its first line; empty: it is asked for.
+    pub passphrase_file: PathBuf,
+    /// New keys are kept unsealed.
+    pub no_passphrase: bool,
+    /// What this device is called; empty: the host's name.
+    pub device: String,
 }
 
 impl Default for Settings {
@@ -31,6 +37,9 @@ impl Default for Settings {
             rooms: Vec::new(),
             ca: PathBuf::new(),
             accept_new: false,
+            passphrase_file: PathBuf::new(),
+            no_passphrase: false,
+            device: String::new(),
         }
     }
 }
@@ -65,7 +74,8 @@ mod tests {
         let example = include_str!("../../sotto.toml.example");
         assert_eq!(toml::from_str::<Settings>(example).expect("it parses"), Settings::default());
         // Each key stands there, commented out or not, with a comment above it.
-        for key in ["host", "port", "username", "rooms", "ca", "accept_new"] {
+        let keys = ["host", "port", "username", "rooms", "ca", "accept_new"];
+        for key in keys.into_iter().chain(["passphrase_file", "no_passphrase", "device"]) {
             let lines: Vec<&str> = example.lines().collect();
             let at = lines.iter().position(|line| line.starts_with(&format!("{key} = ")));
             let at = at.unwrap_or_else(|| panic!("{key} is not in the example"));

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{ChildStdin, Command};
 
+use crate::harness::PASSWORD;
 use crate::harness::home::Home;
 use crate::harness::pattern::matches;
 use crate::harness::process::{Process, Told};
@@ -11,10 +12,24 @@ use crate::harness::process::{Process, Told};
 /// `sotto` as this user, without a password.
 pub fn sotto(home: &Home, address: SocketAddr, user: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
-    command.env_remove("SOTTO_PASSWORD").arg("--home").arg(home.path(&format!("sotto-{user}")));
+    for variable in ["SOTTO_PASSWORD", "SOTTO_PASSPHRASE", "SOTTO_NEW_PASSPHRASE"] {
+        command.env_remove(variable);
+    }
+    command.arg("--home").arg(home.path(&format!("sotto-{user}")));
     command.args(["--host", "127.0.0.1", "--port", &address.port().to_string(), "--username", user]);
     command
 }
+
+/// The same, with an account and its password; the keys of private messages are kept unsealed, which
+/// spares each start the time that a passphrase costs on purpose.
+pub fn account(home: &Home, address: SocketAddr, user: &str) -> Command {
+    let mut command = sotto(home, address, user);
+    command.env("SOTTO_PASSWORD", PASSWORD).args(["--accept-new", "--no-passphrase"]);
+    command
+}
+
+/// What an account is told whose keys nobody has given a passphrase for.
+pub const NO_KEYS: &str = "*** private messages are off in this run: …";
 
 /// Runs to the end of this input.
 #[track_caller]
@@ -59,6 +74,20 @@ impl Talker {
     pub fn shows(&mut self, pattern: &str) {
         let line = self.process.line().unwrap_or_else(|| panic!("it ended, {pattern:?} was expected"));
         assert!(matches(pattern, &line), "expected {pattern:?}, found {line:?}");
+    }
+
+    /// One of the next lines must be this; returns it, and those before.
+    #[track_caller]
+    pub fn until(&mut self, pattern: &str) -> (String, Vec<String>) {
+        let mut before = Vec::new();
+        loop {
+            let line = self.process.line();
+            let line = line.unwrap_or_else(|| panic!("it ended, {pattern:?} was expected after {before:#?}"));
+            if matches(pattern, &line) {
+                return (line, before);
+            }
+            before.push(line);
+        }
     }
 
     /// The end of its input.

@@ -1,6 +1,6 @@
 //! The server dies in mid-talk, and comes back.
 
-use crate::client::{Talker, sotto};
+use crate::client::{NO_KEYS, Talker, sotto};
 use crate::harness::PASSWORD;
 use crate::harness::process::Process;
 use crate::harness::server::{Server, ready};
@@ -17,9 +17,11 @@ fn nothing_is_lost_or_doubled_when_the_server_is_killed_in_mid_talk() {
     };
     let mut alice = start("alice");
     alice.shows("*** {logged in} {alice}");
+    alice.shows(NO_KEYS);
     alice.shows("*** you are in #lobby");
     let mut bob = start("bob");
     bob.shows("*** {logged in} {bob}");
+    bob.shows(NO_KEYS);
     bob.shows("*** you are in #lobby");
     alice.shows("*** bob {joined}");
 

@@ -1,6 +1,6 @@
 //! Who logs in and how, and what the exit status says.
 
-use crate::client::{check, pipe, sotto};
+use crate::client::{NO_KEYS, check, pipe, sotto};
 use crate::harness::PASSWORD;
 use crate::harness::server::Server;
 
@@ -32,12 +32,13 @@ fn a_password_is_taken_from_a_file_and_not_asked_for_again() {
     let file = server.home.write("password", &format!("{PASSWORD}\r\nnot this line\n"));
     let mut alice = sotto(&server.home, server.address, "alice");
     let told = pipe(alice.args(["--plain", "--accept-new", "--password-file"]).arg(&file), "");
-    check(&told, 0, &["*** {logged in} {alice}"]);
+    check(&told, 0, &["*** {logged in} {alice}", NO_KEYS]);
     let kept = std::fs::read_to_string(server.home.path("sotto-alice/tokens")).expect("a kept session");
     assert!(!kept.contains(PASSWORD), "the password is not kept");
     // The session that was kept is enough.
     let mut alice = sotto(&server.home, server.address, "alice");
-    check(&pipe(alice.arg("--plain"), "/whois alice\n"), 0, &["*** {logged in} {alice}", "*** …", "*** …"]);
+    let expected = ["*** {logged in} {alice}", NO_KEYS, "*** …", "*** …"];
+    check(&pipe(alice.arg("--plain"), "/whois alice\n"), 0, &expected);
     // It ends with the password.
     server.home.user_with_password("passwd", "alice", "another-horse");
     let mut alice = sotto(&server.home, server.address, "alice");

@@ -9,7 +9,9 @@ mod harness;
 mod client;
 
 mod interruptions;
+mod keys;
 mod logins;
 mod misbehaviour;
 mod pipe;
+mod private;
 mod trust;

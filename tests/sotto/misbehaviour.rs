@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use crate::client::{Talker, pipe, sotto};
+use crate::client::{NO_KEYS, Talker, pipe, sotto};
 use crate::harness::home::Home;
 use crate::harness::process::Told;
 
@@ -122,6 +122,7 @@ fn lines_are_taken_as_soon_as_the_server_has_answered() {
     send(r#"{"re":2,"ok":{"user":"alice","rooms":["lobby"]}}"#);
     send(r#"{"ev":"notice","kind":"entered","room":"lobby","seq":0}"#);
     alice.shows("*** {logged in} {alice}");
+    alice.shows(NO_KEYS);
     alice.shows("*** you are in #lobby");
     hear("ping");
     send(r#"{"re":3,"ok":{}}"#);

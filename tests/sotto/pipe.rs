@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{Talker, check, pipe, sotto};
+use crate::client::{NO_KEYS, Talker, check, pipe, sotto};
 use crate::harness::PASSWORD;
 use crate::harness::json::Json;
 use crate::harness::server::Server;
@@ -19,6 +19,7 @@ fn lines_in_lines_out_until_the_input_ends() {
         0,
         &[
             "*** {alice}",
+            NO_KEYS,
             "*** you are in #lobby",
             "*** topic of #lobby: tea at four",
             "*** {members} {#lobby}",
@@ -61,10 +62,17 @@ fn two_people_talk() {
     alice.shows("*** bob {joined} {#lobby}");
     bob.types("good evening\n");
     alice.shows("[HH:MM] #lobby <bob> good evening");
+    // Guests have no keys, and both are told once what that means.
     alice.types("/msg bob psst\n");
+    alice.shows("*** messages with bob are NOT encrypted…");
     alice.shows("[HH:MM] <you -> bob> psst");
+    bob.shows("*** messages with alice are NOT encrypted…");
     bob.shows("[HH:MM] <alice -> you> psst");
+    alice.types("/msg bob again\n");
+    alice.shows("[HH:MM] <you -> bob> again");
+    bob.shows("[HH:MM] <alice -> you> again");
     bob.types("/msg nobody psst\n");
+    bob.shows("*** messages with nobody are NOT encrypted…");
     bob.shows("!!! no-such-user: …");
     let told = bob.ends();
     assert_eq!((told.status, told.out.as_str()), (Some(0), ""));

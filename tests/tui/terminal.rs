@@ -155,11 +155,22 @@ impl Drop for Terminal {
     }
 }
 
-/// `sotto` as this user, who has an account, with a home of its own, in the lobby.
+/// `sotto` as this user, who has an account, with a home of its own, in the lobby, and with keys that are
+/// kept unsealed, so that nothing is asked.
 pub fn sotto(server: &Server, user: &str) -> Command {
+    let mut command = asking(server, user);
+    command.arg("--no-passphrase");
+    command
+}
+
+/// The same, asking for the passphrase of the keys.
+pub fn asking(server: &Server, user: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
     let home = server.home.path(&format!("sotto-{user}"));
-    command.env("SOTTO_PASSWORD", PASSWORD).env_remove("NO_COLOR").arg("--home").arg(home);
+    for variable in ["NO_COLOR", "SOTTO_PASSPHRASE"] {
+        command.env_remove(variable);
+    }
+    command.env("SOTTO_PASSWORD", PASSWORD).arg("--home").arg(home);
     command.args(["--host", "127.0.0.1", "--port", &server.address.port().to_string()]);
     command.args(["--username", user, "--accept-new", "--join", "lobby"]);
     command

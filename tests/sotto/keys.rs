@@ -1,0 +1,178 @@
+//! The keys of private messages on the disk and on several devices: passphrases, a second process, pairing,
+//! recovery.
+
+use std::process::Command;
+
+use crate::client::{Talker, account, check, pipe, sotto};
+use crate::harness::PASSWORD;
+use crate::harness::process::Process;
+use crate::harness::server::Server;
+
+/// A client of this account on another device: with a home of its own.
+fn elsewhere(server: &Server, name: &str, device: &str) -> Command {
+    let mut command = account(&server.home, server.address, name);
+    command.arg("--home").arg(server.home.path(device));
+    command
+}
+
+fn talker(command: &mut Command) -> Talker {
+    let mut talker = Talker::start(command);
+    talker.until("*** {logged in}");
+    talker.types("/devices\n");
+    talker.until("*** the fingerprint of your account…");
+    talker.shows("***     …");
+    talker
+}
+
+#[test]
+fn a_wrong_passphrase_opens_nothing_and_changes_nothing() {
+    let server = Server::start();
+    server.home.add_user("alice");
+    let run = |passphrase: &str, input: &str| {
+        let mut alice = sotto(&server.home, server.address, "alice");
+        alice.env("SOTTO_PASSWORD", PASSWORD).env("SOTTO_PASSPHRASE", passphrase);
+        pipe(alice.args(["--accept-new", "--plain"]), input)
+    };
+    let first = run("tea at four", "/recovery\n");
+    assert!(first.status == Some(0) && first.out.contains("recovery key"), "{first:?}");
+    let told = run("tea at five", "/recovery\n");
+    assert!(told.status == Some(1) && told.err.contains("passphrase is wrong"), "{told:?}");
+    assert!(!told.out.contains("recovery key") && !told.err.contains("tea at"), "{told:?}");
+    assert_eq!(run("tea at four", "/recovery\n").out, first.out, "the same keys");
+
+    // It is changed for who knows it, without a server.
+    let change = |passphrase: &str, arguments: &[&str]| {
+        let mut alice = sotto(&server.home, server.address, "alice");
+        pipe(alice.env("SOTTO_PASSPHRASE", passphrase).args(arguments), "")
+    };
+    let file = server.home.write("next", "coffee at six\n");
+    let file = file.to_str().expect("text");
+    assert_eq!(change("tea at five", &["passphrase", "--new-file", file]).status, Some(1));
+    assert_eq!(change("tea at four", &["passphrase", "--new-file", file]).status, Some(0));
+    assert_eq!(run("tea at four", "").status, Some(1));
+    assert_eq!(run("coffee at six", "/recovery\n").out, first.out, "the same keys");
+    check(&change("coffee at six", &["passphrase", "--remove"]), 0, &["the keys lie unsealed …"]);
+    assert_eq!(run("any", "/recovery\n").out, first.out, "the same keys");
+}
+
+#[test]
+fn a_forgotten_passphrase_is_put_aside_with_its_keys() {
+    let server = Server::start();
+    server.home.add_user("alice");
+    let alice = |passphrase: &str| {
+        let mut alice = sotto(&server.home, server.address, "alice");
+        alice.env("SOTTO_PASSWORD", PASSWORD).env("SOTTO_PASSPHRASE", passphrase).arg("--accept-new");
+        alice
+    };
+    let recovery = pipe(alice("forgotten").arg("recovery"), "");
+    assert_eq!(recovery.status, Some(0), "{recovery:?}");
+    assert_eq!(pipe(alice("other").arg("recovery"), "").status, Some(1));
+    let key: String = recovery.out.lines().filter(|line| line.starts_with("    ")).collect();
+    let told = pipe(alice("other").args(["--put-aside", "recover"]), &format!("{key}\n"));
+    assert!(told.status == Some(0) && told.err.contains("alice.old-"), "{told:?}");
+    assert_eq!(pipe(alice("other").arg("recovery"), "").out, recovery.out);
+}
+
+#[test]
+fn a_second_process_has_rooms_and_no_private_messages() {
+    let server = Server::start();
+    server.home.add_user("alice");
+    let mut first = talker(&mut account(&server.home, server.address, "alice"));
+    first.types("/join lobby\n");
+    first.until("*** you are in #lobby");
+    let mut second = account(&server.home, server.address, "alice");
+    let told = pipe(second.args(["--plain", "--join", "lobby"]), "hello\n/msg alice psst\n");
+    let process = format!("*** private messages are off in this run: …process {})…", first.process.id());
+    check(
+        &told,
+        0,
+        &["*** {logged in}", &process, "*** you are in #lobby", "!!! private-off: …in use by another sotto…"],
+    );
+    first.until("[HH:MM] #lobby <alice> hello");
+    // When the first one ends, however it ends, the keys are free.
+    first.process.kill();
+    let mut third = account(&server.home, server.address, "alice");
+    let told = pipe(third.args(["--plain"]), "/devices\n");
+    assert!(told.status == Some(0) && !told.out.contains("off in this run"), "{told:?}");
+}
+
+#[test]
+fn a_second_device_is_paired_and_both_receive() {
+    let server = Server::start();
+    ["alice", "bob"].iter().for_each(|name| server.home.add_user(name));
+    let mut desk = talker(&mut account(&server.home, server.address, "alice"));
+    let mut bob = talker(&mut account(&server.home, server.address, "bob"));
+    bob.types("/msg alice before\n");
+    bob.until("[HH:MM] <you -> alice> before");
+    desk.until("[HH:MM] <bob -> you> before");
+
+    // Unpaired it says what to do, and sends nothing.
+    let told = pipe(elsewhere(&server, "alice", "phone").arg("--plain"), "/msg bob psst\n");
+    assert!(told.out.contains("!!! not-paired: ") && told.out.contains("!!! private-off: "), "{told:?}");
+
+    let mut pair = Process::start(elsewhere(&server, "alice", "phone").arg("pair"));
+    let code = loop {
+        let line = pair.line().expect("it shows a code");
+        if let Some((_, code)) = line.split_once("/pair ") {
+            break code.to_owned();
+        }
+    };
+    desk.types("/pair sotto-pair:nonsense\n");
+    desk.until("!!! bad-argument: …");
+    desk.types(&format!("/pair {code}\n"));
+    let (sent, _) = desk.until("*** the identity was sent…");
+    let told = pair.finish();
+    let digits = sent.split(": ").last().expect("digits follow");
+    assert!(told.status == Some(0) && told.out.contains(digits), "{sent}, {told:?}");
+
+    let mut phone = talker(&mut elsewhere(&server, "alice", "phone"));
+    phone.types("/devices\n");
+    phone.until("*** {this one}");
+    bob.types("/msg alice to both\n");
+    let (_, before) = bob.until("[HH:MM] <you -> alice> to both");
+    assert!(before.iter().any(|line| line.contains("device")), "bob is told of the device: {before:#?}");
+    desk.until("[HH:MM] <bob -> you> to both");
+    phone.until("[HH:MM] <bob -> you> to both");
+    // What one device says, the other one shows.
+    phone.types("/msg bob from the phone\n");
+    phone.until("[HH:MM] <you -> bob> from the phone");
+    bob.until("[HH:MM] <alice -> you> from the phone");
+    desk.until("[HH:MM] <you -> bob> from the phone");
+
+    // It is revoked, and reads no more.
+    desk.types("/devices\n");
+    let (_, devices) = desk.until("*** {/revoke}");
+    let number = devices.iter().filter(|line| !line.contains("this one")).find_map(|line| {
+        let number = line.trim_start_matches(['*', ' ']).split(' ').next()?;
+        number.parse::<u32>().ok()
+    });
+    desk.types(&format!("/revoke {}\n", number.expect("the phone is listed")));
+    desk.until("*** {revoked}");
+    phone.until("!!! …private messages are read by another connection of this device, or …revoked");
+    bob.types("/msg alice to the desk alone\n");
+    desk.until("[HH:MM] <bob -> you> to the desk alone");
+    drop(phone);
+}
+
+#[test]
+fn the_recovery_key_stands_in_for_a_lost_device() {
+    let server = Server::start();
+    server.home.add_user("alice");
+    let told = pipe(account(&server.home, server.address, "alice").arg("recovery"), "");
+    assert_eq!(told.status, Some(0), "{told:?}");
+    let key: String = told.out.lines().filter(|line| line.starts_with("    ")).collect();
+    let other = server.home.path("sotto-alice");
+    std::fs::remove_dir_all(other.join("keys")).expect("lost");
+    let recover = |key: &str| {
+        let mut alice = account(&server.home, server.address, "alice");
+        pipe(alice.arg("recover"), &format!("{key}\n"))
+    };
+    let wrong = recover("csilt kkhr4");
+    assert!(wrong.status == Some(1) && wrong.err.contains("letter"), "{wrong:?}");
+    assert_eq!(recover("").status, Some(2));
+    let right = recover(&key);
+    assert!(right.status == Some(0) && right.out.contains("must show these digits"), "{right:?}");
+    assert_eq!(pipe(account(&server.home, server.address, "alice").arg("recovery"), "").out, told.out);
+    let again = recover(&key);
+    assert!(again.status == Some(1) && again.err.contains("not-needed"), "{again:?}");
+}
