@@ -9,9 +9,11 @@
 //! ```
 //!
 //! [`update`] decides and touches nothing; [`perform`] does to the session what it decided; [`view`]
-//! draws the [`model`] and what the session knows. [`run`] is the loop around them, and [`terminal`]
+//! draws the [`model`] and what the session knows. [`desk`] does what needs the link and its vault. [`run`]
+//! is the loop around them, and [`terminal`]
 //! the only part that touches the terminal.
 
+pub mod desk;
 pub mod editor;
 pub mod history;
 pub mod layout;

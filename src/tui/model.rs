@@ -35,6 +35,8 @@ pub struct Model {
     pub completion: Option<Completion>,
     /// Requests whose answers are to be shown here.
     pub asked: BTreeMap<Ticket, Place>,
+    /// Where a command about keys was typed that waits for the server.
+    pub desk: Option<Place>,
     /// The room to look at first; else the first that is entered.
     pub preferred: Option<RoomName>,
     /// The room to look at first was shown.
@@ -125,6 +127,7 @@ impl Question {
             About::OldPassword => "present password: ".to_owned(),
             About::NewPassword { .. } => "new password: ".to_owned(),
             About::Login { user } => format!("password of {user}: "),
+            About::RecoveryKey => "recovery key: ".to_owned(),
         }
     }
 }
@@ -138,6 +141,8 @@ pub enum About {
     NewPassword { old: Secret },
     /// Logging in again, as this user.
     Login { user: String },
+    /// Bringing the account's keys to this device.
+    RecoveryKey,
 }
 
 /// What Tab offers, and which of it is put in now.
@@ -148,24 +153,6 @@ pub struct Completion {
     /// Where the completed word begins in the input, and where its completion ends.
     pub start: usize,
     pub end: usize,
-}
-
-/// How well a conversation is kept from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protection {
-    /// Encrypted on its way; the server can read it.
-    Server,
-    /// A private conversation that is not end-to-end encrypted.
-    None,
-}
-
-impl Protection {
-    pub fn text(self) -> &'static str {
-        match self {
-            Protection::Server => "server-readable",
-            Protection::None => "NOT encrypted",
-        }
-    }
 }
 
 impl Model {
@@ -180,6 +167,7 @@ impl Model {
             mode: Mode::Talk,
             completion: None,
             asked: BTreeMap::new(),
+            desk: None,
             preferred: None,
             arrived: false,
             server: String::new(),
@@ -271,15 +259,6 @@ impl Model {
     /// The user sees what is added at the end.
     pub fn is_watching(&self) -> bool {
         self.focused && self.current().scroll.is_none() && matches!(self.mode, Mode::Talk)
-    }
-
-    /// How well what is typed here would be kept from others.
-    pub fn protection(&self) -> Option<Protection> {
-        match self.place() {
-            Place::Server => None,
-            Place::Room(_) => Some(Protection::Server),
-            Place::Person(_) => Some(Protection::None),
-        }
     }
 }
 

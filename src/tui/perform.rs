@@ -1,9 +1,10 @@
 //! Does what [`update`](crate::tui::update) wants of the session; the rest is for whoever runs the
-//! screen.
+//! screen and has the link.
 
 use zeroize::Zeroizing;
 
 use crate::client::input;
+use crate::client::privacy::tell;
 use crate::client::scrollback::Kind;
 use crate::client::session::event::{Place, Ticket, Unsent};
 use crate::client::session::{Login, Session};
@@ -35,7 +36,12 @@ pub fn perform(model: &mut Model, session: &mut Session, now: Now, action: Actio
         }
         Action::Say { place, text } => say(model, session, now, place, &text),
         Action::Send { place, line } => send(model, session, now, place, &line),
-        Action::Bell | Action::Mouse(_) | Action::Redraw | Action::Suspend => return Some(action),
+        Action::Bell
+        | Action::LoadPast { .. }
+        | Action::Mouse(_)
+        | Action::Own { .. }
+        | Action::Redraw
+        | Action::Suspend => return Some(action),
     }
     None
 }
@@ -77,7 +83,7 @@ fn send(model: &mut Model, session: &mut Session, now: Now, place: Place, line: 
         Some(Sent::Asked(Ok(ticket))) => {
             return ask(model, ticket, place);
         }
-        Some(Sent::Asked(Err(unsent))) => unsent.to_string(),
+        Some(Sent::Asked(Err(unsent))) => sentence(session, unsent),
         Some(Sent::Refused(text)) => text,
     };
     // What could not be sent is not lost: it may be mended and sent again.
@@ -99,8 +105,15 @@ fn say(model: &mut Model, session: &mut Session, now: Now, place: Place, text: &
             .try_for_each(|line| session.message(now, user, line).map(&mut asked)),
     };
     if let Err(unsent) = said {
-        session.note(now, known(session, place), Kind::Error, unsent.to_string());
+        let text = sentence(session, unsent);
+        session.note(now, known(session, place), Kind::Error, text);
     }
+}
+
+/// Why something was not sent, with what would help.
+fn sentence(session: &Session, unsent: Unsent) -> String {
+    let why = if unsent == Unsent::PrivateOff { tell::why_off(session) } else { None };
+    why.unwrap_or_else(|| unsent.to_string())
 }
 
 /// The answer belongs here.

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use ratatui::style::Style;
 use ratatui::text::{Line as Row, Span};
 
-use crate::client::scrollback::{Kind, Line, LineNumber, Scrollback};
+use crate::client::scrollback::{Kind, Line, LineNumber, Scrollback, Seal};
 use crate::client::session::room::Saying;
 use crate::proto::time::Timestamp;
 use crate::tui::theme::Theme;
@@ -118,6 +118,15 @@ impl Look<'_> {
         rows
     }
 
+    /// A private message that waits to be sent; `held`: until somebody has agreed to changed keys.
+    pub fn waiting(&self, text: &str, held: bool) -> Vec<Row<'static>> {
+        let faint = self.theme.faint();
+        let mut rows = Vec::new();
+        let mark = if held { "[waits for /trust or /verify] " } else { "" };
+        self.lay_marked("  …  ", &Head::Name(self.own), [faint; 3], mark, text, &mut rows);
+        rows
+    }
+
     fn line(&self, line: &Line, rows: &mut Vec<Row<'static>>) {
         let theme = self.theme;
         let time = self.time(line.at);
@@ -130,7 +139,8 @@ impl Look<'_> {
         };
         match line.kind {
             Kind::Say => {
-                self.lay(&time, &Head::Name(&line.from), [theme.faint(), name, plain], &line.text, rows);
+                let (styles, mark) = ([theme.faint(), name, plain], mark(line.seal));
+                self.lay_marked(&time, &Head::Name(&line.from), styles, mark, &line.text, rows);
             }
             Kind::Me => {
                 let text = format!("{} {}", line.from, line.text);
@@ -164,14 +174,38 @@ impl Look<'_> {
 
     /// Time, author and text in columns; the styles are theirs.
     fn lay(&self, time: &str, head: &Head<'_>, styles: [Style; 3], text: &str, rows: &mut Vec<Row<'static>>) {
+        self.lay_marked(time, head, styles, "", text, rows);
+    }
+
+    /// The same with words of ours before the text, which stand out.
+    fn lay_marked(
+        &self,
+        time: &str,
+        head: &Head<'_>,
+        styles: [Style; 3],
+        mark: &str,
+        text: &str,
+        rows: &mut Vec<Row<'static>>,
+    ) {
+        let marked = format!("{mark}{text}");
         let (head, indent) = self.head(head);
         let before = TIME_COLUMNS + 1 + width(&head);
         let room = |columns: usize| self.columns.saturating_sub(columns);
-        for (at, row) in wrap(text, room(before), room(indent)).into_iter().enumerate() {
+        for (at, row) in wrap(&marked, room(before), room(indent)).into_iter().enumerate() {
             let mut spans = if at == 0 {
                 vec![Span::styled(format!("{time} "), styles[0]), Span::styled(head.clone(), styles[1])]
             } else {
                 vec![Span::styled(self.margin(indent), self.theme.faint())]
+            };
+            let row = match row.strip_prefix(mark.trim_end()).filter(|_| at == 0 && !mark.is_empty()) {
+                Some(rest) => {
+                    spans.push(Span::styled(
+                        mark.trim_end().to_owned(),
+                        self.theme.error().patch(self.theme.bold()),
+                    ));
+                    rest.to_owned()
+                }
+                None => row,
             };
             self.body(row, styles[2], &mut spans);
             rows.push(Row::from(spans));
@@ -242,6 +276,15 @@ impl Look<'_> {
 
     fn day(&self, at: Timestamp) -> Date {
         local_time(self.zone, at).date()
+    }
+}
+
+/// What stands before a private message that is not as it should be.
+fn mark(seal: Seal) -> &'static str {
+    match seal {
+        Seal::Changed => "[KEYS CHANGED] ",
+        Seal::NotEncrypted => "[NOT encrypted] ",
+        Seal::Encrypted | Seal::ServerReadable | Seal::Verified => "",
     }
 }
 

@@ -12,9 +12,12 @@ use jiff::tz::TimeZone;
 use crate::client::home::Home;
 use crate::client::link::Link;
 use crate::client::plain::Ending;
+use crate::client::privacy::act::Desk;
+use crate::client::scrollback::Kind;
 use crate::client::session::State;
-use crate::client::session::event::{Event, Stop};
-use crate::proto::name::RoomName;
+use crate::client::session::event::{Event, Place, Stop};
+use crate::proto::name::{RoomName, UserName};
+use crate::tui::desk;
 use crate::tui::history::History;
 use crate::tui::model::Model;
 use crate::tui::perform::perform;
@@ -57,7 +60,7 @@ pub fn run(link: Link, home: &Home, early: Vec<Event>, options: Options) -> io::
 
 /// The same on any surface, with whatever comes from outside; that must wake the link.
 pub fn drive(
-    link: Link,
+    mut link: Link,
     home: &Home,
     early: Vec<Event>,
     options: Options,
@@ -70,7 +73,16 @@ pub fn drive(
     model.server = link.target().server.to_string();
     // A file that cannot be read is no reason to keep somebody out.
     model.history = History::restore(&home.typed().unwrap_or_default());
-    let mut run = Run { link, home, model, options, screen, ending: None };
+    for person in link.session().people().filter(|person| !person.scrollback().is_empty()) {
+        // Conversations of before; their messages were read then.
+        model.conversation(&Place::Person(person.name().clone()));
+    }
+    if let Some(why) = link.session().private_off().map(str::to_owned) {
+        let now = link.now();
+        link.session_mut().note(now, Place::Server, Kind::Error, why);
+    }
+    let desk = Desk::default();
+    let mut run = Run { link, home, model, desk, looked_at: None, options, screen, ending: None };
     for event in early {
         run.news(event)?;
     }
@@ -82,6 +94,7 @@ pub fn drive(
             run.news(event)?;
             dirty = true;
         }
+        desk::heed(&mut run.model, &mut run.link, &mut run.desk);
         let mut typed = false;
         while let Ok(input) = outside.try_recv() {
             run.outside(input)?;
@@ -103,6 +116,10 @@ struct Run<'a> {
     link: Link,
     home: &'a Home,
     model: Model,
+    desk: Desk,
+    /// Whose conversation is looked at: what is known of them was asked for, and what was said before
+    /// was loaded.
+    looked_at: Option<UserName>,
     options: Options,
     screen: &'a mut dyn Surface,
     ending: Option<Ending>,
@@ -136,6 +153,11 @@ impl Run<'_> {
                 let text = self.link.untrusted().map_or("the server is not trusted".to_owned(), |it| it.1);
                 self.ending = Some(Ending::Failed(text));
             }
+            Event::PrivateChanged(None) => {
+                // What could not be looked up before private messages had begun can be now.
+                self.looked_at = None;
+                self.look();
+            }
             event => self.take(Input::News(event))?,
         }
         Ok(())
@@ -158,7 +180,16 @@ impl Run<'_> {
         let actions = update(&mut self.model, self.link.session(), input);
         for action in actions {
             let now = self.link.now();
+            if let Action::Forget(Place::Person(user)) = &action {
+                self.link.forget_past(user);
+            }
             match perform(&mut self.model, self.link.session_mut(), now, action) {
+                Some(Action::LoadPast { user, words }) => {
+                    desk::load_past(&mut self.model, &mut self.link, &user, words.as_deref());
+                }
+                Some(Action::Own { place, own }) => {
+                    desk::act(&mut self.model, &mut self.link, &mut self.desk, place, own);
+                }
                 Some(Action::Bell) if self.options.bell => self.screen.ring()?,
                 Some(Action::Mouse(taken)) => self.screen.set_mouse(taken)?,
                 Some(Action::Redraw) => self.screen.clear()?,
@@ -166,7 +197,27 @@ impl Run<'_> {
                 _ => {}
             }
         }
+        self.look();
         Ok(())
+    }
+
+    /// Another conversation is looked at: its protection is to be known before anything is typed, and
+    /// what was said before is to be there.
+    fn look(&mut self) {
+        let Place::Person(user) = self.model.place() else {
+            self.looked_at = None;
+            return;
+        };
+        if self.looked_at.as_ref() == Some(user) {
+            return;
+        }
+        let (user, now) = (user.clone(), self.link.now());
+        self.link.session_mut().look_up(now, &user);
+        let place = Place::Person(user.clone());
+        if self.link.session().scrollback(&place).is_none_or(|scrollback| scrollback.is_empty()) {
+            desk::load_past(&mut self.model, &mut self.link, &user, None);
+        }
+        self.looked_at = Some(user);
     }
 }
 

@@ -14,5 +14,6 @@ mod harness;
 mod terminal;
 
 mod endings;
+mod private;
 mod reconnecting;
 mod talking;

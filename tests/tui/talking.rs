@@ -16,6 +16,11 @@ fn two_people_talk_in_a_room_and_in_private() {
     bob.shows("2 here");
     alice.says("good morning, everybody");
     bob.shows("alice: good morning, everybody");
+    // Both have published their keys.
+    for talker in [&alice, &bob] {
+        talker.says("/devices");
+        talker.shows("this one");
+    }
     // Completion: the name, and its colon at the start of a line.
     bob.types("al");
     bob.presses(&["Tab"]);
@@ -27,7 +32,9 @@ fn two_people_talk_in_a_room_and_in_private() {
     alice.shows(" 3 bob ");
     alice.presses(&["M-a"]);
     alice.shows("bob │ psst");
-    alice.shows("NOT encrypted");
+    alice.until("says that it is encrypted", |screen| {
+        screen.lines().any(|line| line.starts_with(" encrypted │ alice")) && !screen.contains("NOT encrypted")
+    });
     alice.says("what is it?");
     bob.presses(&["M-3"]);
     bob.shows("alice │ what is it?");

@@ -75,6 +75,8 @@ Keys (up and down scroll this page, any other key closes it)
 "#,
     );
     stage.keys("<PgDn><PgDn><PgDn><PgDn><PgDn><PgDn><PgDn><PgDn>");
+    stage.shows("/newidentity [yes]");
+    stage.keys("<PgUp><PgUp><PgUp>");
     stage.shows("/quit [TEXT]");
     stage.keys("x");
     stage.shows("#lobby: tea and talk");

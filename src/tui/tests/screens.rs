@@ -89,6 +89,26 @@ fn people_coming_and_going_are_one_row() {
 }
 
 #[test]
+fn a_private_message_that_is_not_encrypted_says_so() {
+    let mut stage = Stage::in_lobby(80, 9);
+    stage.private("dave", "psst, this is long enough to go on in the row below");
+    stage.check_screen(
+        "<A-a>",
+        r#"
+ 1 server       │ dave, in private
+ 2 #lobby       │13:00 !! not-encrypted: messages with dave are NOT encrypted,
+ 3 dave         │      for this session has no keys: the server, and whoever
+                │      controls it, can read and change them
+                │─────────────────────────── unread ────────────────────────────
+                │13:00 dave: [NOT encrypted] psst, this is long enough to go on
+                │      in the row below
+ NOT encrypted │ alice │ connected │                                    F1 help
+>
+"#,
+    );
+}
+
+#[test]
 fn unread_messages_are_counted_and_marked() {
     let mut stage = Stage::in_lobby(80, 10);
     stage.said("lobby", "bob", 1, "seen");

@@ -1,5 +1,6 @@
 //! Tab: names of people, #rooms and /commands, whatever the word before the cursor begins like.
 
+use crate::client::privacy::own::USAGES;
 use crate::client::session::Session;
 use crate::client::session::event::Place;
 use crate::dialect::help;
@@ -40,7 +41,7 @@ fn begin(model: &Model, session: &Session) -> Option<Completion> {
 }
 
 fn commands(word: &str) -> Vec<String> {
-    let names = help::COMMANDS.iter().map(|usage| usage.name).chain(OWN_COMMANDS);
+    let names = help::COMMANDS.iter().chain(&USAGES).map(|usage| usage.name).chain(OWN_COMMANDS);
     let mut found: Vec<String> =
         names.map(|name| format!("/{name} ")).filter(|name| begins(name, word)).collect();
     found.sort();

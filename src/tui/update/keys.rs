@@ -4,6 +4,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
+use crate::client::privacy::own;
 use crate::client::session::Session;
 use crate::client::session::event::Place;
 use crate::client::session::room::Stage;
@@ -146,10 +147,22 @@ fn send(model: &mut Model, session: &Session) -> Vec<Action> {
         return Vec::new();
     }
     let public = matches!(model.place(), Place::Room(_));
-    model.history.keep(&text, public);
+    // A recovery key that was typed here is not offered again.
+    if !text.starts_with("/recover ") {
+        model.history.keep(&text, public);
+    }
     // Whoever says something wants to see it, below everything that was read before.
     scroll::to_end(model, session);
     let place = model.place().clone();
+    match own::read(&text, Some(&place)) {
+        Some(Ok(own)) => return vec![Action::Own { place, own }],
+        Some(Err(refusal)) => {
+            model.editor.set(&text);
+            model.hint = Some(refusal.to_string());
+            return Vec::new();
+        }
+        None => {}
+    }
     let words: Vec<&str> = text.split_whitespace().collect();
     match words[..] {
         ["/help"] => {

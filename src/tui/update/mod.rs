@@ -13,10 +13,11 @@ pub mod search;
 
 use crossterm::event::{Event as Typed, KeyEventKind};
 
+use crate::client::privacy::own::Own;
 use crate::client::scrollback::Kind;
 use crate::client::session::Session;
 use crate::client::session::event::{Event, Place};
-use crate::proto::name::RoomName;
+use crate::proto::name::{RoomName, UserName};
 use crate::proto::secret::Secret;
 use crate::tui::model::{Mode, Model, Size};
 
@@ -39,6 +40,12 @@ pub enum Action {
     /// A conversation is closed for good.
     Forget(Place),
     LoadOlder(RoomName),
+    /// Older messages of a private conversation, which are kept on this disk; with words: up to one that
+    /// has them.
+    LoadPast {
+        user: UserName,
+        words: Option<String>,
+    },
     LogIn {
         user: String,
         password: Secret,
@@ -50,6 +57,11 @@ pub enum Action {
         place: Place,
         kind: Kind,
         text: String,
+    },
+    /// A command about keys, typed in this conversation.
+    Own {
+        place: Place,
+        own: Own,
     },
     Passwd {
         old: Secret,

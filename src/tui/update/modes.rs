@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use zeroize::Zeroizing;
 
+use crate::client::privacy::own::Own;
 use crate::client::session::Session;
 use crate::proto::secret::Secret;
 use crate::tui::model::{About, Mode, Model, Question};
@@ -122,6 +123,10 @@ fn answer(model: &mut Model, question: Question) -> Vec<Action> {
             Vec::new()
         }
         About::NewPassword { old } => vec![Action::Passwd { old, new: typed }],
+        About::RecoveryKey => {
+            let place = model.place().clone();
+            vec![Action::Own { place, own: Own::Recover(Some(typed)) }]
+        }
         About::Login { user } => vec![Action::LogIn { user, password: typed }],
     }
 }

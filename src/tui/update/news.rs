@@ -78,6 +78,10 @@ fn handle_line(
 ) -> Vec<Action> {
     let watched = model.place() == place && model.is_watching();
     let looked_at = model.place() == place;
+    if *place == Place::Server && line.kind == Kind::Error && !looked_at {
+        // What goes wrong with keys is said there, and must not be found by chance.
+        model.hint = Some(line.text.to_string());
+    }
     let is_message = matches!(line.kind, Kind::Say | Kind::Me);
     let own_name = session.name().unwrap_or_default();
     let conversation = model.conversation(place);

@@ -93,6 +93,7 @@ fn up(model: &mut Model, session: &Session, rows: usize) -> Vec<Action> {
     }
     match model.place() {
         Place::Room(room) if reached_top => vec![Action::LoadOlder(room.clone())],
+        Place::Person(user) if reached_top => vec![Action::LoadPast { user: user.clone(), words: None }],
         _ => Vec::new(),
     }
 }

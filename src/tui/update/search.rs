@@ -64,6 +64,12 @@ pub fn again(model: &mut Model, session: &Session) {
     }
 }
 
+/// Goes on among older lines, which were loaded meanwhile.
+pub fn go_on(model: &mut Model, session: &Session) {
+    model.hint = None;
+    older(model, session);
+}
+
 fn older(model: &mut Model, session: &Session) -> bool {
     go(model, session, |wanted, at| {
         let range = LineNumber::MIN..at.unwrap_or(LineNumber::MAX);
@@ -82,6 +88,13 @@ fn older_or_load(model: &mut Model, session: &Session) -> Vec<Action> {
             model.hint = Some("nothing more here; older messages are loaded, Enter goes on".to_owned());
             vec![load]
         }
+        Place::Person(user) => match &model.mode {
+            // What lies on the disk is searched there, and loaded as far as it is found.
+            Mode::Search { words, .. } if !words.is_empty() => {
+                vec![Action::LoadPast { user: user.clone(), words: Some(words.to_lowercase()) }]
+            }
+            _ => Vec::new(),
+        },
         _ => Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line as Row, Span};
 
+use crate::client::privacy::own::USAGES;
 use crate::dialect::help::{COMMANDS, PLAIN_TEXT};
 use crate::tui::theme::Theme;
 use crate::tui::update::keys::KEYS;
@@ -28,6 +29,12 @@ fn rows(theme: Theme, columns: usize) -> Vec<Row<'static>> {
     for usage in &COMMANDS {
         entry(theme, &usage.line(), usage.text, COMMANDS_COLUMNS, columns, &mut rows);
     }
+    rows.push(Row::default());
+    rows.push(title("Commands about private messages"));
+    for usage in &USAGES {
+        entry(theme, &usage.line(), usage.text, COMMANDS_COLUMNS, columns, &mut rows);
+    }
+    rows.push(Row::default());
     rows.extend(wrap(PLAIN_TEXT, columns, columns).into_iter().map(Row::from));
     rows
 }

@@ -33,6 +33,17 @@ pub fn draw(model: &Model, session: &Session, theme: Theme, area: Rect, buffer: 
             }
         }
     }
+    if conversation.scroll.is_none()
+        && let Place::Person(user) = &conversation.place
+        && let Some(private) = session.private()
+    {
+        for message in private.waiting(user).iter().rev() {
+            rows.extend(look.waiting(&message.text, message.held).into_iter().rev());
+            if rows.len() >= height {
+                break;
+            }
+        }
+    }
     let mut skip = hidden;
     for block in Upward::new(&look, session.scrollback(&conversation.place), end) {
         let left = block.rows.len().saturating_sub(skip);

@@ -6,11 +6,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::client::privacy::tell;
+use crate::client::scrollback::Seal;
 use crate::client::session::event::Place;
 use crate::client::session::room::Stage;
 use crate::client::session::{Session, State};
 use crate::proto::event::Status;
-use crate::tui::model::{Mode, Model, Protection, end_of};
+use crate::tui::model::{Mode, Model, end_of};
 use crate::tui::theme::Theme;
 use crate::tui::view::put;
 use crate::tui::wrap::{fitting, width};
@@ -74,10 +76,7 @@ fn parts(model: &Model, session: &Session, theme: Theme) -> Vec<(String, Style)>
         State::Online => {}
         _ => parts.push((connection(model, session), theme.alarm())),
     }
-    if let Some(protection) = model.protection() {
-        let style = if protection == Protection::None { theme.alarm() } else { bar };
-        parts.push((protection.text().to_owned(), style));
-    }
+    parts.extend(protection(model, session, theme));
     let name = session.name().unwrap_or(session.user());
     parts.push(match model.status {
         Status::Online => (name.to_owned(), bar),
@@ -95,6 +94,25 @@ fn parts(model: &Model, session: &Session, theme: Theme) -> Vec<(String, Style)>
         parts.push((format!("{waiting} on the way"), bar));
     }
     parts
+}
+
+/// How well what is typed here would be kept from others.
+fn protection(model: &Model, session: &Session, theme: Theme) -> Option<(String, Style)> {
+    let place = model.place();
+    if *place == Place::Server {
+        return None;
+    }
+    if matches!(place, Place::Person(_)) && tell::is_off(session) {
+        return Some(("private messages OFF".to_owned(), theme.alarm()));
+    }
+    let (text, alarming) = match session.seal_of(place) {
+        Seal::Changed => ("KEYS CHANGED", true),
+        Seal::Encrypted => ("encrypted", false),
+        Seal::NotEncrypted => ("NOT encrypted", true),
+        Seal::ServerReadable => ("server-readable", false),
+        Seal::Verified => ("encrypted, verified", false),
+    };
+    Some((text.to_owned(), if alarming { theme.alarm() } else { theme.bar() }))
 }
 
 fn connection(model: &Model, session: &Session) -> String {
