@@ -1,7 +1,10 @@
 //! The client: lines of a server that may say anything, decoded as every kind of reply and event, and
-//! heard by a session that is in the middle of something.
+//! heard by a session that is in the middle of something, with or without keys for private messages.
+//! What it has stored at any time can be restored.
 
 use serde::de::DeserializeOwned;
+use sottovoce::client::private::Private;
+use sottovoce::client::private::row::Rows;
 use sottovoce::client::session::event::Lost;
 use sottovoce::client::session::{Login, Options, Session};
 use sottovoce::client::wire;
@@ -9,18 +12,25 @@ use sottovoce::proto::name::{RoomName, UserName};
 use sottovoce::proto::secret::Secret;
 use sottovoce::proto::time::{Instant, Now, Timestamp};
 
+use crate::e2e::random::Seeded;
 use crate::input::Input;
 
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let login = match input.byte() % 3 {
+    let kind = input.byte();
+    let login = match kind % 3 {
         0 => Login::Guest,
         1 => Login::Password(Secret::new("correct horse")),
         _ => Login::Token { token: Secret::new("token"), password: Some(Secret::new("correct horse")) },
     };
     let options = Options::new("alice", login, &["lobby"]).expect("good names");
     let mut now = Now { mono: Instant(1_000), wall: Timestamp(1_790_000_000_000) };
-    let mut session = Session::new(now, options, [7; 24]);
+    let mut session = Session::new(now, options.clone(), [7; 24]);
+    let mut rows = Rows::default();
+    let keys = kind & 0x80 != 0;
+    if keys {
+        session.unlock(now, Private::new(Box::new(Seeded { seed: 1, counter: 0 })));
+    }
     let lobby = RoomName::parse("lobby").expect("a good name");
     let bob = UserName::parse("bob").expect("a good name");
     // Whatever is refused here is refused; only what the session makes of it counts.
@@ -30,7 +40,17 @@ pub fn run(data: &[u8]) {
             b'D' => session.disconnected(now, Lost::Silent),
             b'N' => session.connect_now(now),
             b'S' => drop(session.say(now, &lobby, "hello", false)),
-            b'M' => drop(session.message(&bob, "hello")),
+            b'M' => drop(session.message(now, &bob, "hello")),
+            b'P' => drop(session.pair(now)),
+            b'I' => drop(session.new_identity(now)),
+            b'B' => drop(session.trust(now, &bob)),
+            b'A' => drop(session.revoke(now, u32::from(input.byte()))),
+            b'R' if keys => {
+                now.mono.0 += 1;
+                let private = Private::restore(&rows, Box::new(Seeded { seed: now.mono.0, counter: 1 }));
+                session = Session::new(now, options.clone(), [8; 24]);
+                session.unlock(now, private.expect("what was stored is whole"));
+            }
             b'J' => drop(session.join(now, &lobby, None)),
             b'O' => drop(session.load_older(&lobby)),
             b'L' => session.log_in(now, "alice".into(), Login::Guest),
@@ -46,6 +66,7 @@ pub fn run(data: &[u8]) {
                 session.handle_line(now, line);
             }
         }
+        rows.apply(session.take_changes());
         while session.poll_event().is_some() {}
         while let Some(line) = session.poll_line() {
             assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "one request is one line");

@@ -18,8 +18,8 @@ use sottovoce::proto::limits::{Limits, PerAddress};
 use sottovoce::proto::text::is_unsafe;
 use sottovoce::proto::time::{Instant, Now, Timestamp};
 
-use crate::input::Input;
 use crate::disk::Disk;
+use crate::input::Input;
 use crate::model::{self, Model};
 use crate::tls;
 

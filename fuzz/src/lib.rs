@@ -6,6 +6,7 @@ pub mod client;
 pub mod config;
 pub mod e2e;
 pub mod engine;
+pub mod frames;
 pub mod lines;
 pub mod names;
 pub mod tls;

@@ -4,4 +4,4 @@ pub mod file;
 pub mod parse;
 pub mod session;
 
-mod random;
+pub(crate) mod random;
