@@ -24,6 +24,11 @@ pub fn measure(receivers: usize, line_bytes: usize, how_long: Duration) -> Outco
         swarm.open(false)?;
     }
     let mut reader = Reader { ledger: Ledger::new(receivers, 1).with_cycle(LINES_PER_WRITE), ended: 0 };
+    // The writer begins when all are there. Of many at once the system may let some wait for a second.
+    let began = Instant::now();
+    while reader.ledger.received.contains(&0) && reader.ended == 0 && began.elapsed() < ACCEPT_MAX {
+        swarm.turn(TURN, &mut reader)?;
+    }
     let began = Instant::now();
     while began.elapsed() < WARM_UP {
         swarm.turn(TURN, &mut reader)?;
