@@ -5,9 +5,12 @@ use crate::client::private::pairing::Unable;
 use crate::client::private::{Asked, Off, Private, Stage};
 use crate::client::scrollback::Kind;
 use crate::client::wire::Refused;
-use crate::client::wire::keys::{self, DeviceNotice, Fixed, KeyCommand};
+use crate::client::wire::keys::{self, DeviceNotice};
 use crate::e2e::address::{DeviceId, Uid};
 use crate::e2e::identity::Identity;
+use crate::proto::command::Command;
+use crate::proto::id;
+use crate::proto::keys::PublicKey;
 use crate::proto::time::Now;
 
 impl Private {
@@ -23,10 +26,10 @@ impl Private {
         }
         // Stored before the server hears of it, beside the old one: whichever it has taken is here.
         let successor = Identity::generate(&mut self.random);
-        let identity = Fixed(*successor.public().bytes());
+        let identity = PublicKey(*successor.public().bytes());
         self.successor = Some(successor);
         self.dirty.successor = true;
-        let command = KeyCommand::Enroll { identity, name: self.device_name.clone(), replace: true };
+        let command = Command::Enroll { identity, name: self.device_name.to_string().into(), replace: true };
         self.ask(command, Asked::Enroll { successor: true });
         Ok(())
     }
@@ -81,7 +84,8 @@ impl Private {
         if self.device.as_ref().is_some_and(|here| here.number.number() == device) {
             return Err(Unable::ThisDevice);
         }
-        self.ask(KeyCommand::Revoke { device }, Asked::Revoke { device });
+        let Some(number) = id::DeviceId::new(device) else { return Err(Unable::Unreadable) };
+        self.ask(Command::Revoke { device: number }, Asked::Revoke { device });
         Ok(())
     }
 

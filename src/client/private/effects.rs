@@ -32,7 +32,7 @@ pub(super) struct Shown<'a> {
 }
 
 impl Private {
-    /// A message from somebody else, opened.
+    /// A message from somebody else, opened. `genuine`: its identity is the one that is trusted.
     pub(super) fn take_theirs(
         &mut self,
         now: Now,
@@ -40,8 +40,11 @@ impl Private {
         name: &UserName,
         content: Content,
         at: Timestamp,
+        genuine: bool,
     ) {
         match content.kind {
+            // An identity that nobody has agreed to is read, and has no say.
+            content::Kind::Receipt { .. } | content::Kind::Reset { .. } if !genuine => {}
             content::Kind::Receipt { ids, .. } => self.take_receipt(now, from, &ids),
             content::Kind::Reset { lost } => self.take_reset(now, from, lost.len()),
             // Only between devices of one account; and what a newer program means is not known.
@@ -169,10 +172,10 @@ impl Private {
     }
 
     /// An edited or deleted message: its entry is written anew, if it is this author's, in this
-    /// conversation.
+    /// conversation, and the identity is the one it was written by.
     fn rewrite(&mut self, shown: Shown<'_>, of: MessageId, kind: RecordKind, text: &str) {
         let Some(mark) = self.received.get(shown.author, &of).copied() else { return };
-        if mark.conversation == shown.conversation {
+        if mark.conversation == shown.conversation && shown.seal != Seal::Changed {
             self.keep(shown, mark, of, kind, kind == RecordKind::Text, text);
             self.mark(shown.author, of, Mark { rewritten: true, ..mark });
         }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use crate::client::private::outbox::{Part, What};
 use crate::client::private::{Asked, Private, Stage};
-use crate::client::wire::keys::KeyCommand;
 use crate::e2e::address::{Address, DAY_MS, DeviceId, Millis, Uid};
+use crate::proto::command::Command;
 use crate::proto::name::UserName;
 use crate::proto::time::{Instant, Now};
 
@@ -89,7 +89,7 @@ impl Private {
         if self.ack_due && !self.ack_under_way && self.stage == Stage::Ready {
             (self.ack_due, self.ack_under_way) = (false, true);
             let seq = self.newest;
-            self.ask(KeyCommand::Ack { seq }, Asked::Ack);
+            self.ask(Command::Ack { seq }, Asked::Ack);
         }
     }
 
@@ -117,9 +117,7 @@ impl Private {
                 return;
             }
             lane.retry_at = None;
-            // What a person wants sent without encryption needs nobody's identity.
-            let goes = |order: &u64| self.is_due(*order) && (!held || self.is_plain(*order));
-            let Some(order) = self.outbox.lane(name).find(goes) else {
+            let Some(order) = self.outbox.lane(name).find(|order| self.is_due(*order, held)) else {
                 self.lanes.remove(name);
                 return;
             };
@@ -130,8 +128,12 @@ impl Private {
         }
     }
 
-    /// Receipts wait a moment for others to the same device.
-    fn is_due(&self, order: u64) -> bool {
+    /// Receipts wait a moment for others to the same device. To somebody whose identity has changed goes
+    /// what a person wants sent without encryption, and nothing else.
+    pub(super) fn is_due(&self, order: u64, held: bool) -> bool {
+        if held {
+            return self.is_plain(order);
+        }
         self.gathering.values().all(|gathering| gathering.order != order)
     }
 
@@ -225,7 +227,7 @@ impl Private {
 
     fn ask_list(&mut self, name: &UserName) {
         self.occupy_lane(name);
-        let command = KeyCommand::Devices { user: Some(name.shown().as_ref().into()) };
+        let command = Command::Devices { user: Some(name.shown().to_string().into()) };
         self.ask(command, Asked::Devices { lane: name.clone() });
     }
 

@@ -94,11 +94,19 @@ impl Private {
     pub(super) fn take_devices(&mut self, now: Now, uid: Uid, devices: &BTreeSet<DeviceId>) {
         let Some(peer) = self.peers.get_mut(uid) else { return };
         let first = peer.fetched.is_none();
+        let gone: Vec<DeviceId> = peer.devices().filter(|device| !devices.contains(device)).collect();
         let added = peer.list(devices);
         peer.fetched = Some(Millis(now.wall.0));
         peer.plain_at = None;
+        let name = peer.name.clone();
         self.dirty.peers.insert(uid);
         self.forget_devices(uid, None);
+        if let Some(name) = name {
+            for device in gone {
+                let text = format!("device {} of {name} is gone", device.number());
+                self.note(now, &name, Kind::Notice, &text);
+            }
+        }
         if !first {
             added.into_iter().for_each(|device| self.announce(now, uid, device));
         }

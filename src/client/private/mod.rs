@@ -69,7 +69,6 @@ use crate::client::private::received::Received;
 use crate::client::private::stored::Dirty;
 use crate::client::scrollback::Line;
 use crate::client::session::event::{Event, Failure, Place, Ticket};
-use crate::client::wire::keys::KeyCommand;
 use crate::e2e::address::{Address, DeviceId, Uid};
 use crate::e2e::content::{FileNote, MessageId};
 use crate::e2e::error::Error;
@@ -77,6 +76,7 @@ use crate::e2e::identity::{Identity, IdentityKey};
 use crate::e2e::prekey_store::PrekeyStore;
 use crate::e2e::seen::SeenBases;
 use crate::e2e::session_set::SessionSet;
+use crate::proto::command::Command;
 use crate::proto::event::Answer;
 use crate::proto::name::UserName;
 use crate::proto::time::{Instant, Now, Timestamp};
@@ -116,6 +116,8 @@ pub struct Private {
     /// Names that are not accounts, and when the server said so.
     guests: BTreeMap<UserName, Instant>,
     gathering: BTreeMap<Address, Gathering>,
+    /// No envelope has come since the last `attach`.
+    just_attached: bool,
     /// Devices that are to be sent a reset, as soon as one may be.
     broken: BTreeSet<Address>,
     repair_at: Option<Instant>,
@@ -137,6 +139,8 @@ pub struct Private {
     warned: BTreeSet<UserName>,
     /// What was told once of a peer.
     told: HashSet<(Uid, Error)>,
+    /// Why private messages are off, as it was said last.
+    explained: Option<Box<str>>,
     /// The time at the last step.
     clock: Now,
     /// So many entries make it worth while to look for those that are over.
@@ -224,7 +228,7 @@ pub struct Waiting {
 /// What a step wants done by the session.
 pub(in crate::client) enum Output {
     Answered { ticket: Ticket, outcome: Result<Answer, Failure> },
-    Ask { command: KeyCommand, asked: Asked },
+    Ask { command: Command<'static>, asked: Asked },
     Event(Event),
     Line { place: Place, line: Line },
 }
@@ -282,6 +286,7 @@ impl Private {
             lanes: BTreeMap::new(),
             guests: BTreeMap::new(),
             gathering: BTreeMap::new(),
+            just_attached: false,
             broken: BTreeSet::new(),
             repair_at: None,
             dropped: 0,
@@ -294,6 +299,7 @@ impl Private {
             enrolments: 0,
             warned: BTreeSet::new(),
             told: HashSet::new(),
+            explained: None,
             clock: Now::default(),
             expire_at: EXPIRE_EVERY,
             dirty: Dirty::default(),

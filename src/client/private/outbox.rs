@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -65,7 +66,7 @@ pub(super) enum What {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Wanted { resent: u8 },
-    Sealed { bytes: Vec<u8>, resent: u8 },
+    Sealed { bytes: Arc<[u8]>, resent: u8 },
     Stored { resent: u8 },
     Delivered,
 }
@@ -155,7 +156,7 @@ impl Entry {
                 PART_WANTED => Part::Wanted { resent: input.u8()? },
                 PART_SEALED => {
                     let resent = input.u8()?;
-                    Part::Sealed { bytes: input.blob()?.to_vec(), resent }
+                    Part::Sealed { bytes: input.blob()?.into(), resent }
                 }
                 PART_STORED => Part::Stored { resent: input.u8()? },
                 PART_DELIVERED => Part::Delivered,
@@ -415,7 +416,7 @@ mod tests {
             let mut entry = entry(what);
             (entry.uid, entry.sent, entry.counter) = (Some(Uid(0)), Some(Timestamp(9)), 77);
             entry.parts.insert(address(1), Part::Wanted { resent: 2 });
-            entry.parts.insert(address(2), Part::Sealed { bytes: vec![3; 300], resent: 0 });
+            entry.parts.insert(address(2), Part::Sealed { bytes: vec![3; 300].into(), resent: 0 });
             entry.parts.insert(address(3), Part::Stored { resent: 1 });
             entry.parts.insert(address(4), Part::Delivered);
             let bytes = entry.encode();

@@ -10,12 +10,14 @@ use std::time::Duration;
 use crate::client::private::account::Account;
 use crate::client::private::{Asked, Off, Private, Stage};
 use crate::client::scrollback::Kind;
-use crate::client::wire::keys::{self, Bytes, KeyCommand};
+use crate::client::wire::keys;
 use crate::e2e::address::Millis;
 use crate::e2e::error::Error;
 use crate::e2e::identity::Identity;
 use crate::e2e::pairing::{CODE_AGE_MS_MAX, PairingCode, PairingSecret, TrustEntry};
 use crate::e2e::recovery;
+use crate::proto::command::Command;
+use crate::proto::keys::Sealed;
 use crate::proto::time::{Instant, Now};
 
 /// A code that was shown and not answered.
@@ -120,7 +122,7 @@ impl Private {
         let answer = code
             .answer(account.uid, &account.identity, &trust, &mut self.random)
             .map_err(|_| Unable::Unreadable)?;
-        self.ask(KeyCommand::Pair { answer: Bytes(answer) }, Asked::Pair);
+        self.ask(Command::Pair { answer: Sealed(answer.into()) }, Asked::Pair);
         Ok(())
     }
 

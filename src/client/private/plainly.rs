@@ -12,10 +12,10 @@ use crate::client::private::row::Table;
 use crate::client::private::{Asked, Output, PlainMessage, Private};
 use crate::client::scrollback::{Kind, Line, Origin, Seal};
 use crate::client::session::event::{Failure, Place};
-use crate::client::wire::keys::KeyCommand;
 use crate::client::wire::{self, Refused};
 use crate::e2e::address::{Millis, Uid};
 use crate::e2e::content::{self, Content, MessageId};
+use crate::proto::command::Command;
 use crate::proto::event::Answer;
 use crate::proto::id::Seq;
 use crate::proto::name::UserName;
@@ -40,14 +40,19 @@ impl Private {
         if text.len() > PLAIN_BYTES_MAX {
             return self.refuse_plain(now, entry, "this is too long for a message that is not encrypted");
         }
-        self.warn(now, name);
+        if self.had_identity(name) {
+            let text = format!("not-encrypted: this goes to {name} WITHOUT encryption, as you wanted");
+            self.note(now, name, Kind::Error, &text);
+        } else {
+            self.warn(now, name);
+        }
         let reader = self.peers.named(name).map(|peer| peer.uid);
         let place = reader.map(|uid| (uid, self.next_counter()));
         if let Some((uid, counter)) = place {
             self.keep_plain(uid, counter, true, Delivery::Doubtful, now.wall, &text);
         }
         self.occupy_lane(name);
-        let command = KeyCommand::Msg { user: name.shown().as_ref().into(), text: text.as_str().into() };
+        let command = Command::Msg { user: name.shown().to_string().into(), text: text.to_string().into() };
         let message = PlainMessage { lane: name.clone(), text, ticket: entry.ticket, entry: place };
         self.ask(command, Asked::Plain(Box::new(message)));
     }
@@ -60,6 +65,9 @@ impl Private {
 
     /// Before the first message of a conversation that the server can read.
     pub(in crate::client) fn warn(&mut self, now: Now, name: &UserName) {
+        if self.warned.len() >= WARNED_MAX {
+            self.warned.clear();
+        }
         if self.warned.insert(name.clone()) {
             let text = format!(
                 "not-encrypted: messages with {name} are NOT encrypted: the server, and whoever controls \
@@ -194,5 +202,7 @@ impl Private {
     }
 }
 
+/// Conversations of which it is remembered that it was said; beyond that it is said again.
+const WARNED_MAX: usize = 10_000;
 /// Bytes of a message without encryption: one line of the server's default.
 const PLAIN_BYTES_MAX: usize = 60_000;

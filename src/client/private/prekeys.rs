@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use crate::client::private::row::Table;
+use crate::client::private::start::on_wire;
 use crate::client::private::{Asked, Private, Stage};
 use crate::client::scrollback::Kind;
-use crate::client::wire::keys::{self, KeyCommand, OneTimePrekey, SignedPrekey};
+use crate::client::wire::keys;
 use crate::e2e::address::Millis;
 use crate::e2e::prekey;
 use crate::e2e::prekey_store::{ONE_TIME_ON_SERVER, REFILL_BELOW};
-use crate::proto::time::Now;
+use crate::proto::command::Command;
+use crate::proto::keys::{NewPrekeys, OneTimePrekey, PublicKey, Signature, SignedPrekey};
+use crate::proto::time::{Now, Timestamp};
 
 impl Private {
     /// The first publication of a device: with it, it exists for others.
@@ -28,11 +31,19 @@ impl Private {
     ) {
         let Some(device) = &self.device else { return };
         self.publishing = true;
-        let device = device.number.number();
-        let signed = signed.map(SignedPrekey::from);
+        let device = on_wire(device.number);
+        let signed = signed.map(|prekey| SignedPrekey {
+            id: prekey.id,
+            created: Timestamp(prekey.created.0),
+            key: PublicKey(prekey.public.0),
+            signature: Signature(prekey.signature),
+        });
         let newest = one_time.len().saturating_sub(ONE_TIME_ON_SERVER as usize);
-        let one_time = one_time.into_iter().skip(newest).map(OneTimePrekey::from).collect();
-        self.ask(KeyCommand::Prekeys { device, signed, one_time, replace }, Asked::Prekeys);
+        let one_time = one_time.into_iter().skip(newest);
+        let one_time =
+            one_time.map(|prekey| OneTimePrekey { id: prekey.id, key: PublicKey(prekey.public.0) }).collect();
+        let new = NewPrekeys { device, signed, one_time, replace };
+        self.ask(Command::Prekeys(Box::new(new)), Asked::Prekeys);
     }
 
     pub(super) fn handle_published(&mut self, now: Now, published: &keys::Published) {

@@ -79,6 +79,15 @@ impl Private {
         let meant = self.outbox.iter().filter(|(_, entry)| ids.contains(&entry.id) && !entry.is_control());
         let orders: Vec<u64> = meant.map(|(order, _)| order).collect();
         let of_reader = Some(from.uid) != self.uid();
+        if let Some(me) = self.uid() {
+            let known = |id: &MessageId| {
+                self.received.get(me, id).is_some()
+                    || orders.iter().any(|order| self.outbox.get(*order).is_some_and(|entry| entry.id == *id))
+            };
+            if !ids.iter().all(known) {
+                self.take_unknown_receipt(now, from);
+            }
+        }
         for order in orders {
             let Some(entry) = self.outbox.get_mut(order) else { continue };
             let first = !entry

@@ -46,6 +46,23 @@ impl Received {
         self.marks.get(&author)?.marks.get(id)
     }
 
+    /// Forgets what is too old to be sent again; returns what.
+    pub fn expire(&mut self, now: Millis) -> Vec<(Uid, MessageId)> {
+        let mut forgotten = Vec::new();
+        for (author, of) in &mut self.marks {
+            while let Some(&(counter, oldest)) = of.order.first() {
+                if of.marks.get(&oldest).is_some_and(|mark| now.since(mark.taken) <= KEPT_MS) {
+                    break;
+                }
+                of.order.remove(&(counter, oldest));
+                of.marks.remove(&oldest);
+                forgotten.push((*author, oldest));
+            }
+        }
+        self.marks.retain(|_, of| !of.marks.is_empty());
+        forgotten
+    }
+
     /// Remembers one; returns those of the author that are forgotten for it.
     pub fn insert(&mut self, author: Uid, id: MessageId, mark: Mark) -> Vec<MessageId> {
         let of = self.marks.entry(author).or_default();
@@ -137,6 +154,9 @@ mod tests {
         assert_eq!(received.insert(Uid(2), id(1), mark(10_000, 5)), []);
         assert_eq!(received.insert(Uid(2), id(2), mark(10_001, 5 + KEPT_MS)), []);
         assert_eq!(received.insert(Uid(2), id(3), mark(10_002, 6 + KEPT_MS)), [id(1)]);
+        assert_eq!(received.expire(Millis(KEPT_MS)), [], "at the bound");
+        let all = KEPT_MAX + 2;
+        assert_eq!(received.expire(Millis(7 + 2 * KEPT_MS)).len(), all);
     }
 
     #[test]

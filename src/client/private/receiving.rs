@@ -25,12 +25,17 @@ impl Private {
         if envelope.seq.saturating_sub(device.handled) > SEQ_AHEAD_MAX {
             return Err(Odd);
         }
+        let missing = envelope.seq.saturating_sub(device.handled).saturating_sub(1);
         if !again {
             device.handled = envelope.seq;
             self.dirty.device = true;
         }
         self.newest = envelope.seq;
         self.ack_due = true;
+        let after_login = std::mem::replace(&mut self.just_attached, false);
+        if missing > 0 {
+            self.take_gap(now, missing, after_login);
+        }
         let name = UserName::parse(&envelope.from);
         let (Ok(name), Ok(device)) = (name, DeviceId::new(envelope.device)) else {
             let text = "a message came from a name or a device that cannot be, and was dropped";
@@ -100,7 +105,8 @@ impl Private {
         }
         self.see_identity(now, from.uid, received.identity);
         self.meet_device(now, from);
-        self.take_theirs(now, from, name, content, at);
+        let genuine = self.trusted(from.uid) == Some(received.identity);
+        self.take_theirs(now, from, name, content, at, genuine);
     }
 
     /// A device that writes and is in no list yet: the list is asked for before the next message to it.

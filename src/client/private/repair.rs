@@ -6,7 +6,9 @@
 //! ```
 //!
 //! The same mends a state that was restored from a copy: its sessions may have sealed messages that it
-//! has forgotten, so they only open from then on, and every partner is sent a reset.
+//! has forgotten, so they only open from then on, and every partner is sent a reset. It is noticed by the
+//! run that the server has seen, by the numbers of its prekeys, by envelopes that somebody has taken
+//! already, and by receipts for messages that are not known here.
 
 use std::time::Duration;
 
@@ -38,10 +40,12 @@ impl Private {
         } else if self.name_of(from.uid).is_some() {
             self.note_for_good(now, from.uid, Kind::Error, &text);
         } else {
-            // Somebody who has never been heard of. There must be a name for the new session.
+            // Somebody who has never been heard of, or a lie: nothing proves that it is of this name. A name
+            // that is known belongs to whom it belongs.
             self.note(now, name, Kind::Error, &text);
-            let Ok(former) = self.peers.meet(from.uid, name) else { return };
-            self.dirty.peers.extend(former);
+            if self.peers.named(name).is_some() || self.peers.meet(from.uid, name).is_err() {
+                return;
+            }
         }
         let Ok(peer) = self.peers.numbered(from.uid) else { return };
         if !peer.devices.contains_key(&from.device) {
@@ -121,32 +125,14 @@ impl Private {
     /// A peer's device begins a new session because messages to it were lost: sends again what it has
     /// not confirmed. It recognises what it has.
     pub(super) fn take_reset(&mut self, now: Now, from: Address, lost: usize) {
-        let own = Some(from.uid) == self.uid();
-        let entries = self.outbox.iter().filter(|(_, entry)| !entry.is_control());
-        let again: Vec<u64> = entries
-            .filter(|(_, entry)| {
-                matches!(entry.parts.get(&from), Some(Part::Stored { resent }) if *resent < RESENT_MAX)
-            })
-            .map(|(order, _)| order)
-            .collect();
-        for &order in &again {
-            if let Some(Part::Stored { resent }) =
-                self.outbox.get(order).and_then(|entry| entry.parts.get(&from))
-            {
-                let part = Part::Wanted { resent: resent + 1 };
-                if let Some(entry) = self.outbox.get_mut(order) {
-                    entry.parts.insert(from, part);
-                }
-            }
-            self.touch(order);
-        }
+        let again = self.send_again(from);
         let device = from.device.number();
-        let what = match (lost, again.len()) {
+        let what = match (lost, again) {
             (0, 0) => String::new(),
             (_, 0) => "; what it could not open is not here any more".to_owned(),
             (_, again) => format!("; {again} messages are sent again"),
         };
-        if own {
+        if Some(from.uid) == self.uid() {
             let text = format!("your device {device} began a new session{what}");
             return self.note_server(now, Kind::Notice, &text);
         }
@@ -156,35 +142,78 @@ impl Private {
         }
     }
 
-    /// The server has seen more of this device than this device knows: it was copied, or goes on from a
-    /// backup.
-    pub(super) fn mend(&mut self, now: Now, signed_there: u32, one_time_next: u32, numbers_differ: bool) {
+    /// What a device has not confirmed is to be sealed anew for it. Returns how many messages.
+    fn send_again(&mut self, to: Address) -> usize {
+        let kept = |part: Option<&Part>| match part {
+            Some(Part::Stored { resent }) if *resent < RESENT_MAX => Some(*resent),
+            _ => None,
+        };
+        let entries = self.outbox.iter().filter(|(_, entry)| !entry.is_control());
+        let again: Vec<(u64, u8)> =
+            entries.filter_map(|(order, entry)| Some((order, kept(entry.parts.get(&to))?))).collect();
+        for &(order, resent) in &again {
+            if let Some(entry) = self.outbox.get_mut(order) {
+                entry.parts.insert(to, Part::Wanted { resent: resent + 1 });
+            }
+            self.touch(order);
+        }
+        again.len()
+    }
+
+    /// This device was copied, or goes on from a backup: the server knows more of it than it knows itself.
+    pub(super) fn mend(&mut self, now: Now) {
         let text = "restored: this device's keys were in use since they were last stored here: this is a \
                     copy, or an old state that was restored. Every conversation gets a new session. \
                     Never run two copies of one device: pair the second one instead";
         self.note_server(now, Kind::Error, text);
-        for set in self.sets.values_mut() {
-            set.close_for_sending();
-        }
         let addresses: Vec<Address> = self.sets.keys().copied().collect();
-        self.dirty.sets.extend(addresses.iter().copied());
         for address in addresses {
+            self.doubt_session(address);
             if let Ok(peer) = self.peers.numbered(address.uid) {
                 peer.devices.entry(address.device).or_default();
                 self.dirty.peers.insert(address.uid);
             }
             self.broken.insert(address);
         }
-        let recent = self.prekeys.as_ref().is_some_and(|prekeys| {
-            let made = prekeys.signed().created;
-            Millis(now.wall.0).since(made) < RESET_EVERY_MS && made.0 <= now.wall.0
-        });
-        // A server that counts wrongly on purpose does not use up the signed prekeys.
-        if numbers_differ || !recent {
-            self.renew_prekeys(now, signed_there, one_time_next);
-        } else {
-            self.publish_missing(now, signed_there, one_time_next);
+    }
+
+    /// Sessions with a device may have sealed more than is known here. What they seal next could be taken
+    /// for a repetition, so they only open from now on; and what the device has not confirmed may have
+    /// been taken for one.
+    fn doubt_session(&mut self, with: Address) {
+        if let Some(set) = self.sets.get_mut(&with) {
+            set.close_for_sending();
+            self.dirty.sets.insert(with);
+            self.send_again(with);
         }
+    }
+
+    /// A device has confirmed a message of ours that is not known here: a state was lost that no counter
+    /// of the server tells of. Only that device can do this to itself.
+    pub(super) fn take_unknown_receipt(&mut self, now: Now, from: Address) {
+        let time = Millis(now.wall.0);
+        if self.reset_wait(time, from) != Some(0) {
+            return;
+        }
+        if let Some(device) = self.peers.get_mut(from.uid).and_then(|peer| peer.devices.get_mut(&from.device))
+        {
+            device.reset_at = Some(time);
+            self.dirty.peers.insert(from.uid);
+        }
+        self.doubt_session(from);
+    }
+
+    /// The server counts up by one for each envelope of a device. What is missing was lost, expired, or
+    /// kept back; right after a login, it was taken by a state that is lost.
+    pub(super) fn take_gap(&mut self, now: Now, missing: u64, after_login: bool) {
+        if after_login {
+            return self.mend(now);
+        }
+        let text = format!(
+            "missing: the server has not delivered {missing} messages: it has lost them, or keeps them \
+             back. Nothing tells whose they were"
+        );
+        self.note_server(now, Kind::Error, &text);
     }
 }
 

@@ -96,7 +96,7 @@ impl Private {
         }
         match asked {
             Asked::Ack => self.ack_under_way = false,
-            Asked::Attach { .. } if refused.is_code(NO_SUCH_DEVICE) => self.start_again(now),
+            Asked::Attach { .. } if refused.is(Code::NoSuchDevice) => self.start_again(now),
             Asked::Attach { .. } | Asked::OwnDevices { begins: true } => self.refuse_start(now, refused),
             Asked::OwnDevices { begins: false } => {}
             Asked::Claim { lane, uid, devices } => {
@@ -104,7 +104,7 @@ impl Private {
             }
             Asked::Devices { lane } => self.handle_list_refused(now, &lane, refused),
             Asked::Enroll { successor: true } => self.handle_succession_refused(now, &refused),
-            Asked::Enroll { successor: false } if refused.is_code(WRONG_IDENTITY) => self.start_again(now),
+            Asked::Enroll { successor: false } if refused.is(Code::WrongIdentity) => self.start_again(now),
             Asked::Enroll { successor: false } => self.refuse_start(now, refused),
             Asked::Pair | Asked::Revoke { .. } => {
                 self.note_server(now, Kind::Error, &refused.to_string());
@@ -171,7 +171,7 @@ impl Private {
     fn handle_prekeys_refused(&mut self, now: Now, refused: Refused) {
         self.publishing = false;
         if self.stage == Stage::Publishing {
-            if refused.is_code(NO_SUCH_DEVICE) {
+            if refused.is(Code::NoSuchDevice) {
                 // It never published, and was dropped for others that did.
                 self.forget_device();
                 return self.enroll(now);
@@ -201,9 +201,5 @@ fn is_passing(refused: &Refused) -> bool {
     [Code::Busy, Code::ServerFull, Code::ShuttingDown, Code::TooFast].iter().any(|code| refused.is(*code))
 }
 
-/// Codes that concern keys and devices alone.
-pub(super) const DEVICES_CHANGED: &str = "devices-changed";
-pub(super) const NO_SUCH_DEVICE: &str = "no-such-device";
-const WRONG_IDENTITY: &str = "wrong-identity";
 /// After the server said that it was asked too fast or is busy.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -106,6 +106,12 @@ impl Rows {
         rows.map(|((_, key), value)| (key.as_slice(), value.as_slice()))
     }
 
+    /// The same once more, as a backup is.
+    #[cfg(test)]
+    pub fn copy(&self) -> Rows {
+        Rows { rows: self.rows.clone() }
+    }
+
     /// Takes over what a step changed, as the sealed store does.
     pub fn apply(&mut self, changes: Vec<Change>) {
         for Change { table, key, value } in changes {

@@ -1,22 +1,26 @@
 //! From an entry to envelopes on their way: sessions that are missing, sealing, and sending.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
 use crate::client::private::outbox::{Part, What};
+use crate::client::private::start::on_wire;
 use crate::client::private::{Asked, Private};
 use crate::client::scrollback::Kind;
 use crate::client::wire::Refused;
-use crate::client::wire::keys::{self, Body, Bytes, KeyCommand};
+use crate::client::wire::keys;
 use crate::e2e::address::{Address, DeviceId, Millis, Uid};
 use crate::e2e::content::{self, Content, MessageId, ReceiptState};
 use crate::e2e::error::Error;
 use crate::e2e::identity::IdentityKey;
 use crate::e2e::session::Session;
 use crate::e2e::session_set::SessionSet;
+use crate::proto::command::Command;
+use crate::proto::keys::{NewEnvelope, Sealed, Sending};
 use crate::proto::name::UserName;
 use crate::proto::refusal::Code;
 use crate::proto::time::Now;
@@ -40,9 +44,9 @@ impl Private {
         let Some(user) = (if Some(uid) == self.uid() { self.me.clone() } else { self.name_of(uid) }) else {
             return false;
         };
-        let numbers = devices.iter().map(|device| device.number()).collect();
+        let numbers = devices.iter().map(|device| on_wire(*device)).collect();
         self.occupy_lane(lane);
-        let command = KeyCommand::Claim { user: user.shown().as_ref().into(), devices: numbers };
+        let command = Command::Claim { user: user.shown().to_string().into(), devices: Some(numbers) };
         self.ask(command, Asked::Claim { lane: lane.clone(), uid, devices });
         true
     }
@@ -196,7 +200,7 @@ impl Private {
             match set.seal(&identity, &content, &mut self.random) {
                 Ok(bytes) => {
                     if let Some(entry) = self.outbox.get_mut(order) {
-                        entry.parts.insert(address, Part::Sealed { bytes, resent });
+                        entry.parts.insert(address, Part::Sealed { bytes: bytes.into(), resent });
                     }
                     self.touch(order);
                 }
@@ -262,21 +266,19 @@ impl Private {
             }
             bytes += length;
             parts.push(address);
-            let body = Body { device: address.device.number(), body: Bytes(body.clone()) };
+            let body = NewEnvelope { device: on_wire(address.device), body: Sealed(Arc::clone(body)) };
             if address.uid == reader { envelopes.push(body) } else { copies.push(body) }
         }
         if parts.is_empty() {
             return false;
         }
-        let numbers = |uid: Uid| self.listed(uid).iter().map(|device| device.number()).collect::<Vec<u32>>();
+        let numbers = |uid: Uid| self.listed(uid).into_iter().map(on_wire).collect::<Vec<_>>();
         let to = numbers(reader);
         let own = own.filter(|own| *own != reader).map(numbers).unwrap_or_default();
-        let user = lane.shown().as_ref().into();
+        let user = lane.shown().to_string().into();
+        let sending = Sending { user, to, own, envelopes, copies };
         self.occupy_lane(lane);
-        self.ask(
-            KeyCommand::Send { user, to, own, envelopes, copies },
-            Asked::Send { lane: lane.clone(), order, parts },
-        );
+        self.ask(Command::Send(Box::new(sending)), Asked::Send { lane: lane.clone(), order, parts });
         true
     }
 }

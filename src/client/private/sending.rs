@@ -79,6 +79,7 @@ impl Private {
     pub(super) fn handle_list_refused(&mut self, now: Now, lane: &UserName, refused: Refused) {
         self.free_lane(lane);
         self.fail_lane(now, lane, &refused.code.0, &refused.text.0);
+        self.changed(Some(lane.clone()));
     }
 
     /// Nothing that waits for this name can be sent.
@@ -136,10 +137,10 @@ impl Private {
         stored: &keys::Stored,
     ) {
         self.free_lane(lane);
-        let (me, my_name) = (self.uid(), self.me.clone());
+        let me = self.uid();
         let is_full = |address: &Address| {
-            let of = if Some(address.uid) == me { my_name.as_ref() } else { Some(lane) };
             stored.full.iter().any(|full| {
+                let of = if Some(address.uid) == me { self.me.as_ref() } else { Some(lane) };
                 full.device == address.device.number() && UserName::parse(&full.user).ok().as_ref() == of
             })
         };
@@ -180,7 +181,7 @@ impl Private {
         line: &[u8],
     ) {
         self.free_lane(lane);
-        if refused.is_code(super::replies::NO_SUCH_DEVICE) {
+        if refused.is(Code::NoSuchDevice) {
             // Not the reader of this mailbox any more: finds out why. If that was told before, another has
             // taken it, and to take it back would be taken back.
             if self.stage == Stage::Ready {
@@ -189,7 +190,7 @@ impl Private {
             return;
         }
         let control = self.outbox.get(order).is_some_and(Entry::is_control);
-        if refused.is_code(super::replies::DEVICES_CHANGED) {
+        if refused.is(Code::DevicesChanged) {
             let lists = keys::devices_changed(line).ok();
             let lists = lists.and_then(|lists| numbers(lists.to).zip(numbers(lists.own)));
             return self.handle_devices_changed(now, order, lists);

@@ -12,12 +12,18 @@
 use std::collections::BTreeSet;
 
 use crate::client::private::account::{Account, Device};
+use crate::client::private::received;
+use crate::client::private::repair::RESET_EVERY_MS;
+use crate::client::private::row::Table;
 use crate::client::private::{Asked, DEVICES_MAX, Off, Output, Private, Stage};
 use crate::client::scrollback::Kind;
-use crate::client::wire::keys::{self, Fixed, KeyCommand};
+use crate::client::wire::keys;
 use crate::e2e::address::{DeviceId, Millis, Uid};
 use crate::e2e::identity::{Identity, IdentityKey};
 use crate::e2e::prekey_store::PrekeyStore;
+use crate::proto::command::Command;
+use crate::proto::id;
+use crate::proto::keys::PublicKey;
 use crate::proto::name::UserName;
 use crate::proto::time::Now;
 
@@ -42,18 +48,18 @@ impl Private {
         self.changed(None);
     }
 
-    pub(super) fn ask(&mut self, command: KeyCommand, asked: Asked) {
+    pub(super) fn ask(&mut self, command: Command<'static>, asked: Asked) {
         self.out.push(Output::Ask { command, asked });
     }
 
     /// Asks for this account's devices, to show them and to write to them.
     pub(super) fn ask_own_devices(&mut self) {
-        self.ask(KeyCommand::Devices { user: None }, Asked::OwnDevices { begins: false });
+        self.ask(Command::Devices { user: None }, Asked::OwnDevices { begins: false });
     }
 
     pub(super) fn begin(&mut self) {
         self.stage = Stage::Asking;
-        self.ask(KeyCommand::Devices { user: None }, Asked::OwnDevices { begins: true });
+        self.ask(Command::Devices { user: None }, Asked::OwnDevices { begins: true });
     }
 
     /// Private messages do not work on this device, for this reason.
@@ -76,7 +82,7 @@ impl Private {
         };
         if !text.is_empty() {
             let text = text.to_owned();
-            self.note_server(now, Kind::Error, &text);
+            self.explain(now, &text);
         }
         self.stage = Stage::Off(why);
         self.changed(None);
@@ -169,8 +175,16 @@ impl Private {
                     messages are off here. /pair shows a code to type on a device that has it; /recover \
                     KEY takes the recovery key; if both are lost, /newidentity replaces it, and \
                     everybody you talk to is warned";
-        self.note_server(now, Kind::Error, text);
+        self.explain(now, text);
         self.changed(None);
+    }
+
+    /// Says why private messages are off; the same only once, however often the connection breaks.
+    fn explain(&mut self, now: Now, text: &str) {
+        if self.explained.as_deref() != Some(text) {
+            self.explained = Some(text.into());
+            self.note_server(now, Kind::Error, text);
+        }
     }
 
     /// Asks for a number for this device.
@@ -180,9 +194,9 @@ impl Private {
         if self.enrolments > ENROLMENTS_MAX {
             return self.refuse(now, "the server does not let this device enrol");
         }
-        let identity = Fixed(*account.identity.public().bytes());
+        let identity = PublicKey(*account.identity.public().bytes());
         self.stage = Stage::Enrolling;
-        let command = KeyCommand::Enroll { identity, name: self.device_name.clone(), replace: false };
+        let command = Command::Enroll { identity, name: self.device_name.to_string().into(), replace: false };
         self.ask(command, Asked::Enroll { successor: false });
     }
 
@@ -218,8 +232,8 @@ impl Private {
         device.run = device.run.saturating_add(1);
         self.dirty.device = true;
         self.stage = Stage::Attaching;
-        let (device, run) = (device.number.number(), device.run);
-        self.ask(KeyCommand::Attach { device, run }, Asked::Attach { before });
+        let (device, run) = (on_wire(device.number), device.run);
+        self.ask(Command::Attach { device, run }, Asked::Attach { before });
     }
 
     pub(super) fn handle_attached(&mut self, now: Now, before: u64, attached: &keys::Attached) {
@@ -228,11 +242,13 @@ impl Private {
         let next = prekeys.one_time_next();
         let theirs = attached.signed;
         let ahead = theirs.is_some_and(|theirs| theirs.id.saturating_sub(ours.id) > NUMBERS_AHEAD_MAX)
-            || attached.one_time_next.saturating_sub(next) > NUMBERS_AHEAD_MAX;
+            || attached.one_time_next.saturating_sub(next.into()) > NUMBERS_AHEAD_MAX.into()
+            || attached.run.saturating_sub(before) > RUN_AHEAD_MAX;
         if ahead {
             return self.refuse(now, "the server's numbers of this device's keys cannot be");
         }
-        let numbers_differ = attached.one_time_next > next
+        let one_time_next = u32::try_from(attached.one_time_next).unwrap_or(u32::MAX);
+        let numbers_differ = one_time_next > next
             || theirs.is_some_and(|theirs| {
                 theirs.id > ours.id || theirs.id == ours.id && theirs.created != ours.created.0
             });
@@ -244,14 +260,25 @@ impl Private {
         self.stock = attached.one_time;
         self.newest = 0;
         self.stage = Stage::Ready;
+        self.explained = None;
         self.forget_old_prekeys(now);
+        self.just_attached = true;
+        let signed_there = theirs.map_or(0, |theirs| theirs.id);
         if copied {
-            self.mend(now, theirs.map_or(0, |theirs| theirs.id), attached.one_time_next, numbers_differ);
+            self.mend(now);
+        }
+        // A server that counts wrongly on purpose does not use up the signed prekeys.
+        let recent = Millis(now.wall.0).since(ours.created) < RESET_EVERY_MS && ours.created.0 <= now.wall.0;
+        if numbers_differ || copied && !recent {
+            self.renew_prekeys(now, signed_there, one_time_next);
         } else {
-            self.publish_missing(now, theirs.map_or(0, |theirs| theirs.id), attached.one_time_next);
+            self.publish_missing(now, signed_there, one_time_next);
         }
         self.receipts_due(now);
         self.expire_outbox(now);
+        for (author, id) in self.received.expire(Millis(now.wall.0)) {
+            self.dirty.delete(Table::Received, received::key(author, &id));
+        }
         self.changed(None);
     }
 
@@ -267,8 +294,15 @@ impl Private {
     }
 }
 
+/// A device as requests name it; the numbers are the same.
+pub(super) fn on_wire(device: DeviceId) -> id::DeviceId {
+    id::DeviceId::new(device.number()).expect("both are 1 to 2^31 - 1")
+}
+
 /// Enrolments on one connection. One is enough; a second one follows when the number was dropped meanwhile.
 pub(super) const ENROLMENTS_MAX: u8 = 3;
 /// A device makes a signed prekey a week and some one-time prekeys a day; numbers further ahead of ours are
 /// no lost state but an attempt to use them up.
 const NUMBERS_AHEAD_MAX: u32 = 1 << 24;
+/// Logins of one device, likewise.
+const RUN_AHEAD_MAX: u64 = 1 << 24;

@@ -60,6 +60,11 @@ impl Private {
         self.account.as_ref().map(|account| recovery::recovery_key(&account.identity))
     }
 
+    /// The number of this device, once it has one.
+    pub fn device(&self) -> Option<u32> {
+        self.device.as_ref().map(|device| device.number.number())
+    }
+
     /// The account's devices as the server listed them last.
     pub fn devices(&self) -> &[OwnDevice] {
         &self.own_list
@@ -160,7 +165,7 @@ impl Private {
     fn has_work(&self) -> bool {
         self.outbox.lanes().any(|name| {
             let waits = self.lanes.get(name).is_some_and(|lane| lane.retry_at.is_some());
-            !waits && !self.is_held(name)
+            !waits && (!self.is_held(name) || self.outbox.lane(name).any(|order| self.is_due(order, true)))
         })
     }
 

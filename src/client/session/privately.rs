@@ -16,7 +16,7 @@ use crate::client::scrollback::{Kind, Line, Origin, Seal};
 use crate::client::session::answers::Outstanding;
 use crate::client::session::event::{Failure, Lost, Place, Ticket, Unsent};
 use crate::client::session::{Phase, Session};
-use crate::client::wire::keys::{self, DeviceNotice, Envelope, PairAnswer};
+use crate::client::wire::keys::{DeviceNotice, Envelope, PairAnswer};
 use crate::client::wire::{self, Notice, Odd, Refused, clean_body};
 use crate::proto::command::Command;
 use crate::proto::name::UserName;
@@ -118,7 +118,7 @@ impl Session {
 
     /// Sends a private message without encryption, because the user wants it so.
     pub fn message_plainly(&mut self, now: Now, user: &UserName, text: &str) -> Result<Ticket, Unsent> {
-        if self.encrypts() {
+        if self.encrypts() && self.private.as_ref().is_some_and(|private| private.takes_messages()) {
             return self.say_privately(now, user, Saying::Text(text.to_owned()), true);
         }
         self.message_openly(now, user, text)
@@ -332,10 +332,7 @@ impl Session {
                     self.events.push_back(super::Event::Answered { ticket, outcome });
                 }
                 Output::Ask { command, asked } => {
-                    let id = self.next_request;
-                    self.next_request += 1;
-                    self.outstanding.insert(id, Outstanding::Private(asked));
-                    self.lines.push_back(keys::encode(id, &command));
+                    self.send(&command, Outstanding::Private(asked));
                 }
                 Output::Event(event) => self.events.push_back(event),
                 Output::Line { place, line } => self.show(place, line),

@@ -1,84 +1,13 @@
-//! The requests, replies and events of encrypted private messages: key directory and mailbox. Bytes are
-//! base64 (RFC 4648 §4, with padding).
+//! Replies and events about keys, devices and mailboxes. Bytes are base64 (RFC 4648 §4, with padding).
 
 use data_encoding::BASE64;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
 
 use crate::client::wire::{Clean, Odd, Time};
 use crate::e2e::address::{DeviceId, Millis};
 use crate::e2e::dh::DhPublic;
 use crate::e2e::prekey;
-
-/// A request about keys, devices and envelopes; and the private message that is not encrypted, which
-/// has to keep its place among those that are.
-#[derive(Debug, Serialize)]
-#[serde(tag = "cmd", rename_all = "kebab-case")]
-pub enum KeyCommand {
-    Ack {
-        seq: u64,
-    },
-    Attach {
-        device: u32,
-        run: u64,
-    },
-    Claim {
-        user: Box<str>,
-        devices: Vec<u32>,
-    },
-    Devices {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        user: Option<Box<str>>,
-    },
-    Enroll {
-        identity: Fixed<32>,
-        name: Box<str>,
-        #[serde(skip_serializing_if = "is_false")]
-        replace: bool,
-    },
-    Msg {
-        user: Box<str>,
-        text: Box<str>,
-    },
-    Pair {
-        answer: Bytes,
-    },
-    Prekeys {
-        device: u32,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        signed: Option<SignedPrekey>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        one_time: Vec<OneTimePrekey>,
-        #[serde(skip_serializing_if = "is_false")]
-        replace: bool,
-    },
-    Revoke {
-        device: u32,
-    },
-    Send {
-        user: Box<str>,
-        to: Vec<u32>,
-        own: Vec<u32>,
-        envelopes: Vec<Body>,
-        copies: Vec<Body>,
-    },
-}
-
-/// A request as one line with its end.
-pub fn encode(id: i64, command: &KeyCommand) -> Zeroizing<String> {
-    #[derive(Serialize)]
-    struct Request<'a> {
-        id: i64,
-        #[serde(flatten)]
-        command: &'a KeyCommand,
-    }
-    let mut line = Zeroizing::new(
-        serde_json::to_string(&Request { id, command }).expect("numbers and texts always encode"),
-    );
-    line.push('\n');
-    line
-}
 
 /// Bytes of any length.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,13 +16,6 @@ pub struct Bytes(pub Vec<u8>);
 /// Bytes of one length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fixed<const N: usize>(pub [u8; N]);
-
-/// An envelope for one device.
-#[derive(Debug, Serialize)]
-pub struct Body {
-    pub device: u32,
-    pub body: Bytes,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct SignedPrekey {
@@ -107,19 +29,6 @@ pub struct SignedPrekey {
 pub struct OneTimePrekey {
     pub id: u32,
     pub key: Fixed<32>,
-}
-
-impl From<prekey::SignedPrekey> for SignedPrekey {
-    fn from(prekey: prekey::SignedPrekey) -> SignedPrekey {
-        let prekey::SignedPrekey { id, created, public, signature } = prekey;
-        SignedPrekey { id, created: created.0, key: Fixed(public.0), signature: Fixed(signature) }
-    }
-}
-
-impl From<prekey::OneTimePrekey> for OneTimePrekey {
-    fn from(prekey: prekey::OneTimePrekey) -> OneTimePrekey {
-        OneTimePrekey { id: prekey.id, key: Fixed(prekey.public.0) }
-    }
 }
 
 /// The reply to `devices`.
@@ -165,7 +74,7 @@ pub struct Attached {
     /// The highest run that the server had seen before this one.
     pub run: u64,
     pub one_time: u32,
-    pub one_time_next: u32,
+    pub one_time_next: u64,
     #[serde(default)]
     pub signed: Option<SignedMark>,
 }
@@ -278,10 +187,6 @@ pub struct DeviceNotice {
     pub added: bool,
 }
 
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_str(&BASE64.encode(&self.0))
@@ -312,28 +217,6 @@ impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
 mod tests {
     use super::*;
     use crate::client::wire::{event, ok};
-
-    #[track_caller]
-    fn check(command: &KeyCommand, expected: &str) {
-        assert_eq!(encode(7, command).trim_end(), expected);
-    }
-
-    #[test]
-    fn requests_carry_what_their_command_needs() {
-        check(&KeyCommand::Devices { user: None }, r#"{"id":7,"cmd":"devices"}"#);
-        check(&KeyCommand::Devices { user: Some("bob".into()) }, r#"{"id":7,"cmd":"devices","user":"bob"}"#);
-        check(&KeyCommand::Attach { device: 3, run: 9 }, r#"{"id":7,"cmd":"attach","device":3,"run":9}"#);
-        let one_time = vec![OneTimePrekey { id: 1, key: Fixed([0; 32]) }];
-        check(
-            &KeyCommand::Prekeys { device: 3, signed: None, one_time, replace: true },
-            r#"{"id":7,"cmd":"prekeys","device":3,"one_time":[{"id":1,"key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}],"replace":true}"#,
-        );
-        let envelopes = vec![Body { device: 2, body: Bytes(vec![1, 2]) }];
-        check(
-            &KeyCommand::Send { user: "bob".into(), to: vec![2], own: vec![], envelopes, copies: vec![] },
-            r#"{"id":7,"cmd":"send","user":"bob","to":[2],"own":[],"envelopes":[{"device":2,"body":"AQI="}],"copies":[]}"#,
-        );
-    }
 
     #[test]
     fn bytes_are_read_strictly() {

@@ -49,12 +49,7 @@ pub struct Refused {
 impl Refused {
     /// Whether it is this code.
     pub fn is(&self, code: Code) -> bool {
-        self.is_code(code.as_str())
-    }
-
-    /// The same by the code's text.
-    pub fn is_code(&self, code: &str) -> bool {
-        *self.code.0 == *code
+        *self.code.0 == *code.as_str()
     }
 }
 

@@ -1,6 +1,11 @@
 //! Private messages as people have them: real sessions with real keys, and a server of some pages.
 
+mod accounts;
 mod hostile;
+mod messages;
+mod repair;
 mod server;
+mod simulation;
 mod talking;
+mod trouble;
 mod world;

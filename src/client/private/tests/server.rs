@@ -8,6 +8,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use crate::client::wire::keys::{Bytes, Fixed, OneTimePrekey, SignedPrekey};
+use crate::dialect::{Decoder, Dialect, Request, Rules};
 use crate::e2e::address::{DeviceId, Millis};
 use crate::e2e::dh::DhPublic;
 use crate::e2e::envelope::Envelope;
@@ -27,6 +28,8 @@ pub struct Server {
     pub now: u64,
     /// Called with the name of the account that a line is for.
     pub tamper: Option<Tamper>,
+    /// Refuses everything but logins for a moment.
+    pub busy: bool,
     /// Requests that came, for those who count them.
     pub log: Vec<String>,
     /// Every envelope that was ever stored: what it was sealed with must be there once.
@@ -93,6 +96,16 @@ impl Server {
         })
     }
 
+    /// The operator removes an account; its number is never used again.
+    pub fn forget_account(&mut self, name: &str) {
+        let uid = self.uid(name);
+        let last = *self.accounts.keys().last().unwrap();
+        self.accounts.remove(&uid);
+        self.accounts
+            .entry(last + 1)
+            .or_insert_with(|| Account { name: name.to_owned(), ..Account::default() });
+    }
+
     /// The lines that wait for a connection.
     pub fn lines(&mut self, conn: ConnId) -> Vec<String> {
         self.push_mail(conn);
@@ -118,6 +131,11 @@ impl Server {
 
     pub fn handle(&mut self, conn: ConnId, line: &str) {
         assert!(line.len() <= 65_536, "a request of {} bytes", line.len());
+        let rules = Rules { line_bytes_max: 65_536, json_bytes_max: 65_536, secret: false };
+        let mut decoder = Decoder::new(Dialect::Json);
+        let whole = format!("{}\n", line.trim_end());
+        let understood = decoder.decode(whole.as_bytes(), &rules).request;
+        assert!(matches!(understood, Some(Request::Command(..))), "no server understands {line}");
         let request: Value = serde_json::from_str(line).expect("requests are JSON");
         let command = request["cmd"].as_str().unwrap().to_owned();
         self.log.push(command.clone());
@@ -148,7 +166,8 @@ impl Server {
                 (conn.uid, conn.name) = (Some(uid), name);
                 return Ok(json!({"user": text("user"), "token": "t", "rooms": []}));
             }
-            "msg" => return self.message(conn, &text("user"), &text("text")),
+            "msg" if !self.busy => return self.message(conn, &text("user"), &text("text")),
+            _ if self.busy => return Err(("busy", json!({}))),
             _ => {}
         }
         let uid = self.conns[&conn].uid.ok_or(("not-registered", json!({})))?;

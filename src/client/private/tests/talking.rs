@@ -71,7 +71,7 @@ fn who_is_away_gets_it_at_the_next_login() {
     world.cut(bob);
     let ticket = world.say(alice, "bob", "for later").expect("accepted");
     world.flow();
-    assert_eq!(world.devices[alice].answers.get(&ticket), Some(&Ok(())));
+    assert_eq!(world.outcome(alice, ticket), Some(Ok(())));
     world.crash(bob);
     world.run();
     assert_eq!(world.messages(bob), ["alice: <alice> for later [encrypted]"]);
@@ -87,17 +87,20 @@ fn a_partner_without_keys_is_written_to_openly_and_marked() {
     assert_eq!(seen[1], "gus: <alice> hello gus [NOT encrypted]");
     let ticket = world.say(guest, "alice", "hello alice").expect("a guest has no keys");
     world.run();
-    assert_eq!(world.devices[guest].answers.get(&ticket), Some(&Ok(())));
+    assert_eq!(world.outcome(guest, ticket), Some(Ok(())));
     assert_eq!(world.messages(alice), ["gus: <gus> hello alice [NOT encrypted]"]);
     assert_eq!(world.seal(alice, "gus"), Seal::NotEncrypted);
     let ticket = world.say(alice, "nobody", "x").expect("accepted");
     world.run();
-    let outcome = world.devices[alice].answers[&ticket].clone();
+    let outcome = world.outcome(alice, ticket).expect("answered");
     assert!(outcome.as_ref().is_err_and(|text| text.starts_with("no-such-user")), "{outcome:?}");
     let file = crate::e2e::content::MessageId([1; 16]);
     let ticket = world.say_to(alice, "gus", Saying::Delete { of: file }).expect("accepted");
     world.run();
-    assert!(world.devices[alice].answers[&ticket].is_err(), "only texts go without encryption");
+    assert!(
+        world.outcome(alice, ticket).is_some_and(|outcome| outcome.is_err()),
+        "only texts go without encryption"
+    );
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Devices, a server, a clock, and what everybody has seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::client::private::row::Rows;
-use crate::client::private::tests::server::{ConnId, Server};
+use crate::client::private::history::{Record, RecordKind};
+use crate::client::private::row::{Rows, Table};
+use crate::client::private::tests::server::{self, ConnId, Mail, Server};
 use crate::client::private::{Private, Saying};
 use crate::client::scrollback::{Kind, Line, Seal};
 use crate::client::session::event::{Event, Lost, Place, Ticket, Unsent};
 use crate::client::session::{Login, Options, Session, Wish};
+use crate::client::wire::keys::OneTimePrekey;
 use crate::e2e::tests::random::Seeded;
 use crate::proto::name::UserName;
 use crate::proto::secret::Secret;
@@ -22,9 +24,10 @@ pub struct Device {
     /// What was shown in conversations, in order.
     pub seen: Vec<String>,
     /// Outcomes of what was asked for.
-    pub answers: BTreeMap<Ticket, Result<(), String>>,
+    pub answers: BTreeMap<(u64, Ticket), Result<(), String>>,
+    attempt: u64,
     seed: u64,
-    runs: u64,
+    pub runs: u64,
 }
 
 pub struct World {
@@ -52,9 +55,23 @@ impl World {
 
     /// A device of this user that has never been used, logged in.
     pub fn device(&mut self, user: &str) -> usize {
-        let id = self.add(user, Login::Token { token: Secret::new("t"), password: None });
+        let id = self.add_account(user);
         self.run();
         id
+    }
+
+    /// The same, not connected yet.
+    pub fn add_account(&mut self, user: &str) -> usize {
+        self.add(user, Login::Token { token: Secret::new("t"), password: None })
+    }
+
+    /// A second machine with a copy of a device's store.
+    pub fn copy_home(&mut self, id: usize) -> usize {
+        let user = self.devices[id].user.clone();
+        let copy = self.add_account(&user);
+        let rows = self.devices[id].rows.copy();
+        self.crash_to(copy, rows);
+        copy
     }
 
     /// A guest, without keys.
@@ -76,6 +93,7 @@ impl World {
             conn: None,
             seen: Vec::new(),
             answers: BTreeMap::new(),
+            attempt: 0,
             seed,
             runs: 0,
         };
@@ -111,6 +129,17 @@ impl World {
         self.unlock(id);
     }
 
+    /// The program ends, and starts again from a backup.
+    pub fn crash_to(&mut self, id: usize, rows: Rows) {
+        self.devices[id].rows = rows;
+        self.crash(id);
+    }
+
+    /// The device's number at the server.
+    pub fn number(&self, id: usize) -> u32 {
+        self.private(id).device().unwrap_or(0)
+    }
+
     /// The connection breaks; whatever is on its way in either direction is gone.
     pub fn cut(&mut self, id: usize) {
         let device = &mut self.devices[id];
@@ -136,7 +165,10 @@ impl World {
                 Event::Line { place, line, .. } => device.seen.push(shown(&place, &line)),
                 Event::Answered { ticket, outcome } => {
                     let outcome = outcome.map(|_| ()).map_err(|failure| failure.to_string());
-                    assert!(device.answers.insert(ticket, outcome).is_none(), "two answers to one request");
+                    assert!(
+                        device.answers.insert((device.runs, ticket), outcome).is_none(),
+                        "two answers to one request"
+                    );
                 }
                 _ => {}
             }
@@ -167,10 +199,16 @@ impl World {
     pub fn connect(&mut self, id: usize) {
         let device = &mut self.devices[id];
         device.session.connect_now(self.now);
-        if device.conn.is_none() && matches!(device.session.wish(), Wish::Connect(_)) {
-            device.conn = Some(self.server.connect());
-            device.session.connected(self.now);
+        let Wish::Connect(attempt) = device.session.wish() else { return };
+        if device.conn.is_some() && device.attempt == attempt {
+            return;
         }
+        // The session has given up the one it had.
+        if let Some(conn) = device.conn.replace(self.server.connect()) {
+            self.server.conns.remove(&conn);
+        }
+        device.attempt = attempt;
+        device.session.connected(self.now);
     }
 
     /// Time passes.
@@ -180,7 +218,54 @@ impl World {
         self.server.now = self.now.wall.0;
         for device in &mut self.devices {
             device.session.handle_timeout(self.now);
+            if device.conn.is_some() && device.session.wish() != Wish::Connect(device.attempt) {
+                device.conn.take().map(|conn| self.server.conns.remove(&conn));
+            }
         }
+    }
+
+    /// The same for some of them; the others are not connected.
+    pub fn run_only(&mut self, ids: &[usize]) {
+        for id in 0..self.devices.len() {
+            if ids.contains(&id) { self.connect(id) } else { self.cut(id) }
+        }
+        self.flow();
+        for _ in 0..3 {
+            self.wait(1_000);
+            self.flow();
+        }
+    }
+
+    /// The device as the server has it.
+    pub fn server_device(&mut self, id: usize) -> &mut server::Device {
+        let (number, uid) = (self.number(id), self.server.uid(&self.devices[id].user.clone()));
+        self.server.accounts.get_mut(&uid).unwrap().devices.get_mut(&number).expect("enrolled")
+    }
+
+    /// What waits for a device.
+    pub fn mail(&mut self, id: usize) -> &mut VecDeque<Mail> {
+        &mut self.server_device(id).mailbox
+    }
+
+    /// The next one-time prekey that the server will give out.
+    pub fn one_time(&mut self, id: usize) -> OneTimePrekey {
+        *self.server_device(id).one_time.front().expect("some are left")
+    }
+
+    /// The server delivers what it likes.
+    pub fn inject(&mut self, id: usize, from: &str, uid: u64, device: u32, body: &[u8]) {
+        let ts = self.now.wall.0;
+        let to = self.server_device(id);
+        let seq = to.next_seq;
+        to.next_seq += 1;
+        let (from, body) = (from.to_owned(), body.to_vec());
+        to.mailbox.push_back(Mail { seq, from, uid, device, ts, body });
+    }
+
+    /// The clocks on the walls are set back.
+    pub fn back(&mut self, ms: u64) {
+        self.now.wall = Timestamp(self.now.wall.0 - ms);
+        self.server.now = self.now.wall.0;
     }
 
     /// Lets everything happen that happens by itself within two seconds or so.
@@ -222,7 +307,12 @@ impl World {
     pub fn tell(&mut self, id: usize, to: &str, text: &str) {
         let ticket = self.say(id, to, text).expect("accepted");
         self.run();
-        assert_eq!(self.devices[id].answers.get(&ticket), Some(&Ok(())), "{:?}", self.devices[id].seen);
+        assert_eq!(self.outcome(id, ticket), Some(Ok(())), "{:?}", self.devices[id].seen);
+    }
+
+    /// What came of something asked for since the last start.
+    pub fn outcome(&self, id: usize, ticket: Ticket) -> Option<Result<(), String>> {
+        self.devices[id].answers.get(&(self.devices[id].runs, ticket)).cloned()
     }
 
     pub fn say_to(&mut self, id: usize, to: &str, saying: Saying) -> Result<Ticket, Unsent> {
@@ -235,6 +325,19 @@ impl World {
 
     pub fn seal(&self, id: usize, of: &str) -> Seal {
         self.devices[id].session.seal_of(&Place::Person(name(of)))
+    }
+
+    /// The messages in a device's history, all conversations together, in order.
+    pub fn history(&self, id: usize) -> Vec<String> {
+        let mut entries: Vec<(&[u8], String)> = Vec::new();
+        for (key, row) in self.devices[id].rows.of(Table::History) {
+            let record = Record::decode(row).expect("an entry");
+            if record.kind != RecordKind::Notice {
+                entries.push((&key[8..], record.text.to_string()));
+            }
+        }
+        entries.sort();
+        entries.into_iter().map(|(_, text)| text).collect()
     }
 
     /// What was seen since the last time.
