@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Outcome;
 use crate::ledger::{Ledger, around_room, parse, text};
@@ -93,7 +94,12 @@ impl Listener for Reader {
 
 /// The other process: writes until its readers are gone.
 pub fn write_forever(receivers: usize, line_bytes: usize) -> Outcome<()> {
-    let mut listener = TcpListener::bind("127.0.0.1:0".parse()?)?;
+    // As many as come at once must fit: whoever is turned away here never notices.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    socket.listen(BACKLOG)?;
+    let mut listener = TcpListener::from_std(socket.into());
     println!("{}", listener.local_addr()?);
     io::stdout().flush()?;
     let mut poll = Poll::new()?;
@@ -149,5 +155,7 @@ fn sixteen_lines(line_bytes: usize) -> Vec<u8> {
 const LINES_PER_WRITE: u32 = 16;
 const WARM_UP: Duration = Duration::from_millis(500);
 const TURN: Duration = Duration::from_millis(50);
+/// Connections that wait to be accepted; the same as the server's.
+const BACKLOG: i32 = 4096;
 /// The writer must not outlive a reader that crashed before it connected.
 const ACCEPT_MAX: Duration = Duration::from_secs(10);
