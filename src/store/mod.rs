@@ -12,7 +12,7 @@
 //! pieces when there is time, and a search first indexes what its rooms lack. Nothing is lost in a crash:
 //! the watermark is written in the same transaction as the index.
 //!
-//! No other module may know SQLite. Nothing here reads a clock, except for the operator's commands.
+//! No other module may know SQLite. Nothing here reads a clock, except for what the operator does.
 
 pub mod operator;
 
@@ -32,6 +32,7 @@ mod mailbox;
 mod maintain;
 mod position;
 mod prekeys;
+mod restored;
 mod schema;
 mod search;
 mod send;
@@ -109,6 +110,10 @@ impl Store {
     pub fn open(dir: &Path, options: StoreOptions) -> Result<(Store, Kept), OpenError> {
         let mut conn = schema::open(dir, options.durability)?;
         let path = schema::path(dir);
+        let restored = restored::settle(&mut conn, operator::now());
+        if restored.map_err(|error| OpenError::storage(&path, &error))? {
+            log::info!("the database is a backup that was restored");
+        }
         schema::create_guest_tables(&conn).map_err(|error| OpenError::storage(&path, &error))?;
         let (kept, logs, news) = kept::load(&mut conn).map_err(|error| OpenError::storage(&path, &error))?;
         let checkpointer = Some(Checkpointer::new(schema::open(dir, options.durability)?));

@@ -18,7 +18,7 @@ use crate::proto::name::UserName;
 use crate::proto::secret::Secret;
 use crate::proto::time::Timestamp;
 use crate::store::position::{int, uint};
-use crate::store::{Durability, OpenError, accounts, kept, schema};
+use crate::store::{Durability, OpenError, accounts, kept, restored, schema};
 
 /// A second door to the database of a data directory.
 pub struct Operator {
@@ -134,7 +134,8 @@ impl Operator {
             .conn
             .execute("VACUUM INTO ?1", [name])
             .map_err(|error| storage(&error))
-            .and_then(|_| File::options().write(true).open(&path).map_err(|error| storage(&error)))
+            .and_then(|_| restored::mark(&path).map_err(|error| storage(&error)))
+            .and_then(|()| File::options().write(true).open(&path).map_err(|error| storage(&error)))
             .and_then(|copy| copy.sync_all().map_err(|error| storage(&error)));
         if written.is_err() {
             // What is there is no backup; the first error says what went wrong.
@@ -274,7 +275,7 @@ fn random_invite() -> Result<Secret, OperatorError> {
     Ok(Secret::new(invite))
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

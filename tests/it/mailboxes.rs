@@ -352,7 +352,7 @@ fn a_removed_user_is_cut_off_and_written_to_no_more() {
 }
 
 #[test]
-fn a_backup_has_keys_and_mailboxes() {
+fn a_restored_backup_has_keys_and_mailboxes() {
     let server = Server::start();
     let mut alice = Device::attached(server.json_account("alice"), "alice");
     let bob = Device::new(server.json_account("bob"), "bob");
@@ -371,7 +371,13 @@ fn a_backup_has_keys_and_mailboxes() {
     let server = server.restart();
     let mut bob = again(&server, &bob);
     assert_eq!(bob.attach(1)["waiting"], 1);
-    assert_eq!(bob.envelope(), (1, "hello".into()));
+    let (seq, text) = bob.envelope();
+    assert!(seq > 2 && text == "hello", "numbers of the time after the backup do not come again: {seq}");
+    bob.ack(seq);
+    let mut alice = again(&server, &alice);
+    alice.attach(2);
+    alice.send("bob", &[1], "once more");
+    assert_eq!(bob.envelope(), (seq + 1, "once more".into()));
 }
 
 #[cfg(unix)]

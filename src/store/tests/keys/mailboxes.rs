@@ -232,17 +232,71 @@ fn the_mailbox_of_a_device_that_is_gone_is_removed_in_pieces() {
     assert_eq!(two.rows(), 0);
 }
 
+/// Puts a backup in the place of the database, and opens that.
+fn restore(two: &mut Two, backup: &std::path::Path) {
+    two.bench.store = None;
+    let path = schema::path(two.bench.dir.path());
+    for companion in ["-wal", "-shm"] {
+        // They may not be there.
+        let _ = std::fs::remove_file(format!("{}{companion}", path.display()));
+    }
+    std::fs::copy(backup, path).expect("copies");
+    two.bench.restart();
+}
+
 #[test]
-fn a_backup_has_all_of_it() {
+fn a_restored_backup_has_all_of_it_and_no_number_comes_twice() {
     let mut two = Two::new();
     two.send(3, 198, NOW);
     two.ack(1);
-    let copy = tempfile::tempdir().expect("a temporary directory");
+    let copies = tempfile::tempdir().expect("a temporary directory");
+    let backup = copies.path().join("copy.db");
     let operator = Operator::open(two.bench.dir.path()).expect("opens");
-    operator.backup(&schema::path(copy.path())).expect("writes");
-    let (store, kept) = Store::open(copy.path(), StoreOptions::default()).expect("opens");
-    two.bench = Bench { store: Some(store), kept, dir: copy };
-    assert_eq!(two.wait(0), (vec![2, 3], false));
-    assert_eq!(two.bench.claim(two.bob)[0].one_time.map(|one| one.id), Some(1));
+    operator.backup(&backup).expect("writes");
+    drop(operator);
+    // What is done after it is forgotten, here; by devices it is not.
+    let given_out = two.bench.claim(two.bob)[0].one_time.map(|one| one.id);
+    two.send(5, 198, NOW);
+    let (seen, _) = two.wait(0);
+    assert_eq!((given_out, seen.last()), (Some(1), Some(&8)));
+    two.ack(8);
+    restore(&mut two, &backup);
+    let (again, _) = two.wait(0);
+    assert_eq!(again.len(), 2, "those that waited");
+    assert!(again[0] > 8 && again[1] == again[0] + 1, "{again:?} after 8");
+    let (attached, taken) = two.bench.attach(two.bob, two.desk, 1);
+    assert_eq!((attached.waiting, taken, attached.one_time), (2, again[0] - 1, 0));
+    assert_eq!(two.bench.claim(two.bob)[0].one_time, None, "none is given out again");
+    assert_eq!(two.bench.claim(two.bob)[0].signed, signed(1, two.desk, 1));
+    two.send(1, 198, NOW);
+    two.bench.restart();
+    assert_eq!(two.wait(0).0, [again[0], again[1], again[1] + 1], "it happens once");
+    two.ack(again[1]);
+    assert_eq!(two.waiting(), 1);
+    two.bench.settle();
+    assert_eq!(two.rows(), 1);
     assert_eq!(two.bench.enroll(two.bob, "new"), 2);
+    two.bench.check_whole();
+}
+
+#[test]
+fn the_same_backup_restored_again_is_further_ahead() {
+    let mut two = Two::new();
+    two.send(1, 198, NOW);
+    let copies = tempfile::tempdir().expect("a temporary directory");
+    let backup = copies.path().join("copy.db");
+    Operator::open(two.bench.dir.path()).expect("opens").backup(&backup).expect("writes");
+    two.bench.store = None;
+    let mut numbers = Vec::new();
+    for day in 0..3 {
+        let copy = copies.path().join(format!("{day}.db"));
+        std::fs::copy(&backup, &copy).expect("copies");
+        let mut conn = Connection::open(&copy).expect("opens");
+        assert_eq!(restored::settle(&mut conn, later(DAY * day)), Ok(true));
+        assert_eq!(restored::settle(&mut conn, later(DAY * day)), Ok(false));
+        let number = conn.query_row("SELECT seq FROM envelopes", [], |row| row.get::<_, i64>(0));
+        numbers.push(number.expect("one waits"));
+    }
+    let (day, first) = (DAY.as_secs() as i64, 1 + NOW.0 as i64 / 1000);
+    assert_eq!(numbers, [first, first + day, first + 2 * day]);
 }
