@@ -397,7 +397,7 @@ fn clock(now: u64) -> Now {
 }
 
 /// Lines that get somewhere, so that the fuzzer need not find their spelling.
-const WORDS: [&str; 44] = [
+const WORDS: [&str; 54] = [
     "/nick anna\n",
     "/nick bob\r\n",
     "/nick carol\n",
@@ -441,6 +441,22 @@ const WORDS: [&str; 44] = [
     "{\"id\":5,\"cmd\":\"login\",\"user\":\"anna\",\"password\":\"password1\"}\n",
     "{\"id\":6,\"cmd\":\"register\",\"user\":\"fay\",\"password\":\"password1\"}\n",
     "{\"id\":7,\"cmd\":\"msg\",\"user\":\"anna\",\"text\":\"psst\"}\n",
+    "{\"id\":9,\"cmd\":\"devices\",\"user\":\"anna\"}\n",
+    "{\"id\":10,\"cmd\":\"enroll\",\"identity\":\"3yQ9B2pJAj6RJUlHO6OUf5NOj41CJ16o9VB8HeB4v1w=\",\"name\":\"one\"}\n",
+    "{\"id\":11,\"cmd\":\"prekeys\",\"device\":1,\"signed\":{\"created\":1769860800000,\"id\":1,\"key\":\"CgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgo=\",\"signature\":\"1bMgVorwONKcNvDPo5W5SARTFalq6AXcoIdQtMK+AWYeyyw+rHHP3ODnhsGqi/V1eMjtN27ffXKEHOECBkRiAw==\"},\"one_time\":[{\"id\":1,\"key\":\"CgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgo=\"}]}\n",
+    "{\"id\":12,\"cmd\":\"attach\",\"device\":1,\"run\":1}\n",
+    "{\"id\":12,\"cmd\":\"attach\",\"device\":2,\"run\":1}\n",
+    "{\"id\":13,\"cmd\":\"claim\",\"user\":\"anna\"}\n",
+    "{\"id\":14,\"cmd\":\"ack\",\"seq\":1}\n",
+    "{\"id\":15,\"cmd\":\"revoke\",\"device\":1}\n",
+    "{\"id\":16,\"cmd\":\"pair\",\"answer\":\"AAAA\"}\n",
+    concat!(
+        "{\"id\":17,\"cmd\":\"send\",\"user\":\"anna\",\"to\":[1],\"own\":[],\"envelopes\":[{\"device\":1,\"body\":\"",
+        "AQIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "\"}]}\n"
+    ),
     "{\"id\":8,\"cmd\":\"quit\"}\n",
 ];
 
