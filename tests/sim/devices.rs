@@ -174,6 +174,10 @@ fn attach(me: &str, link: &mut Link, world: &mut World, device: u32) {
 
 fn ack(me: &str, link: &mut Link, world: &mut World) {
     let Some(Reading { device, last: Some(last), .. }) = link.reading else { return };
+    // An acknowledgement names no device: behind an `attach` under way it could be for another one.
+    if link.asked.open.values().any(|ask| matches!(ask, Ask::Keys(KeysAsk::Attach { .. }))) {
+        return;
+    }
     let possible = !world.random.per_mille(50);
     let seq = if possible { last - world.random.below(2) as u64 } else { last + 1_000_000 };
     if possible {
