@@ -1,6 +1,6 @@
 //! Starts the real `sotto` with a home of its own.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::{ChildStdin, Command};
 
@@ -65,8 +65,13 @@ impl Talker {
     }
 
     pub fn types(&mut self, lines: &str) {
-        self.stdin.write_all(lines.as_bytes()).expect("it reads its input");
-        self.stdin.flush().expect("it reads its input");
+        self.try_types(lines).expect("it reads its input");
+    }
+
+    /// For one that may have ended.
+    pub fn try_types(&mut self, lines: &str) -> io::Result<()> {
+        self.stdin.write_all(lines.as_bytes())?;
+        self.stdin.flush()
     }
 
     /// The next line must be this.

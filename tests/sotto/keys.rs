@@ -9,19 +9,37 @@ use crate::harness::process::Process;
 use crate::harness::server::Server;
 
 /// A client of this account on another device: with a home of its own.
-fn elsewhere(server: &Server, name: &str, device: &str) -> Command {
+pub fn elsewhere(server: &Server, name: &str, device: &str) -> Command {
     let mut command = account(&server.home, server.address, name);
     command.arg("--home").arg(server.home.path(device));
     command
 }
 
-fn talker(command: &mut Command) -> Talker {
+/// A client that has come in, and that others can write to.
+pub fn talker(command: &mut Command) -> Talker {
     let mut talker = Talker::start(command);
     talker.until("*** {logged in}");
     talker.types("/devices\n");
     talker.until("*** the fingerprint of your account…");
     talker.shows("***     …");
     talker
+}
+
+/// The same on a device that is new, and that gets the keys from one that has them.
+pub fn paired(server: &Server, old: &mut Talker, name: &str, device: &str) -> Talker {
+    let mut pair = Process::start(elsewhere(server, name, device).arg("pair"));
+    let code = loop {
+        let line = pair.line().expect("it shows a code");
+        if let Some((_, code)) = line.split_once("/pair ") {
+            break code.to_owned();
+        }
+    };
+    old.types(&format!("/pair {code}\n"));
+    let (sent, _) = old.until("*** the identity was sent…");
+    let told = pair.finish();
+    let digits = sent.split(": ").last().expect("digits follow");
+    assert!(told.status == Some(0) && told.out.contains(digits), "{sent}, {told:?}");
+    talker(&mut elsewhere(server, name, device))
 }
 
 #[test]
@@ -110,22 +128,9 @@ fn a_second_device_is_paired_and_both_receive() {
     let told = pipe(elsewhere(&server, "alice", "phone").arg("--plain"), "/msg bob psst\n");
     assert!(told.out.contains("!!! not-paired: ") && told.out.contains("!!! private-off: "), "{told:?}");
 
-    let mut pair = Process::start(elsewhere(&server, "alice", "phone").arg("pair"));
-    let code = loop {
-        let line = pair.line().expect("it shows a code");
-        if let Some((_, code)) = line.split_once("/pair ") {
-            break code.to_owned();
-        }
-    };
     desk.types("/pair sotto-pair:nonsense\n");
     desk.until("!!! bad-argument: …");
-    desk.types(&format!("/pair {code}\n"));
-    let (sent, _) = desk.until("*** the identity was sent…");
-    let told = pair.finish();
-    let digits = sent.split(": ").last().expect("digits follow");
-    assert!(told.status == Some(0) && told.out.contains(digits), "{sent}, {told:?}");
-
-    let mut phone = talker(&mut elsewhere(&server, "alice", "phone"));
+    let mut phone = paired(&server, &mut desk, "alice", "phone");
     phone.types("/devices\n");
     phone.until("*** {this one}");
     bob.types("/msg alice to both\n");

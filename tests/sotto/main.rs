@@ -14,4 +14,7 @@ mod logins;
 mod misbehaviour;
 mod pipe;
 mod private;
+mod private_devices;
+mod private_kills;
+mod recorder;
 mod trust;

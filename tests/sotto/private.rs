@@ -26,7 +26,7 @@ fn talker(server: &Server, name: &str) -> Talker {
 }
 
 /// Every file below a directory that has this text in it.
-fn files_with(directory: &Path, text: &str) -> Vec<String> {
+pub fn files_with(directory: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
