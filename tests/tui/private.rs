@@ -51,6 +51,12 @@ fn the_status_bar_and_the_lines_tell_how_a_conversation_is_protected() {
     alice.says("welcome back");
     bob.shows("alice │ welcome back");
     bob.hides("is it you?");
+    // Nobody opens what is said to who has left.
+    alice.hides("not delivered");
+    bob.says("/quit");
+    bob.ends(0);
+    alice.says("are you gone?");
+    alice.shows(" encrypted │ 1 not delivered yet │ alice");
 }
 
 #[test]
@@ -104,6 +110,12 @@ fn what_was_said_is_there_again_and_found() {
         screen.contains("bob │ line 12 8")
     });
     shows_seal(&alice, "encrypted", "alice");
+    alice.until("goes back in what is kept", |screen| {
+        alice.presses(&["PPage"]);
+        screen.contains("bob │ line 1 3")
+    });
+    alice.presses(&["C-End"]);
+    alice.shows("bob │ line 12 8");
     // Ctrl-s goes to the disk for what is older.
     alice.presses(&["C-s"]);
     alice.types("first word");
@@ -112,6 +124,7 @@ fn what_was_said_is_there_again_and_found() {
         screen.contains("bob │ the first word of all")
     });
     alice.presses(&["Escape"]);
+    alice.hides("(search)");
     alice.says("/search word first");
     alice.shows("<bob -> alice> the first word of all");
     alice.says("/searchall first");

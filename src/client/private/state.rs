@@ -139,6 +139,21 @@ impl Private {
         Some(entry.parts.iter().any(|(address, part)| of_reader(address) && matches!(part, Part::Delivered)))
     }
 
+    /// Messages that the server has for somebody, and that none of the reader's devices has opened yet, as
+    /// far back as that is known.
+    pub fn undelivered(&self, name: &UserName) -> usize {
+        let me = self.uid();
+        let sent = self.outbox.iter().filter(|(_, entry)| {
+            entry.to == *name && entry.sent.is_some() && matches!(entry.what, What::Content(_))
+        });
+        sent.filter(|(_, entry)| {
+            let reader = || entry.parts.iter().filter(|(address, _)| Some(address.uid) != me);
+            // Without any part it went to an identity that is gone.
+            reader().next().is_some() && !reader().any(|(_, part)| matches!(part, Part::Delivered))
+        })
+        .count()
+    }
+
     /// Who waits to be told what became of a message.
     pub(in crate::client) fn tickets(&self) -> Vec<Ticket> {
         self.outbox.iter().filter_map(|(_, entry)| entry.ticket).collect()

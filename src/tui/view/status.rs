@@ -77,6 +77,12 @@ fn parts(model: &Model, session: &Session, theme: Theme) -> Vec<(String, Style)>
         _ => parts.push((connection(model, session), theme.alarm())),
     }
     parts.extend(protection(model, session, theme));
+    if let (Place::Person(user), Some(private)) = (model.place(), session.private()) {
+        let undelivered = private.undelivered(user);
+        if undelivered > 0 {
+            parts.push((format!("{undelivered} not delivered yet"), bar));
+        }
+    }
     let name = session.name().unwrap_or(session.user());
     parts.push(match model.status {
         Status::Online => (name.to_owned(), bar),
