@@ -181,3 +181,81 @@ fn the_recovery_key_stands_in_for_a_lost_device() {
     let again = recover(&key);
     assert!(again.status == Some(1) && again.err.contains("not-needed"), "{again:?}");
 }
+
+/// The file size limit of a process stands for a disk that is full; the signal that comes with it is ignored.
+#[test]
+fn a_full_disk_ends_private_messages_and_not_the_rooms() {
+    let server = Server::with(&["limits.messages_per_second = 0", "limits.commands_per_second = 0"]);
+    ["alice", "bob"].iter().for_each(|name| server.home.add_user(name));
+    let mut bob = talker(account(&server.home, server.address, "bob").args(["--join", "lobby"]));
+    drop(pipe(account(&server.home, server.address, "alice").arg("devices"), ""));
+    let alice = account(&server.home, server.address, "alice");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\""]).arg(alice.get_program());
+    limited.args(alice.get_args()).args(["--join", "lobby"]);
+    for (name, value) in alice.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    let mut alice = talker(&mut limited);
+    let words = "and so on ".repeat(500);
+    let lines: String = (0..200).map(|number| format!("/msg bob number {number} {words}\n")).collect();
+    alice.types(&lines);
+    let (_, before) = alice.until("!!! storage-unavailable: private messages are off: …private.db: …");
+    let sent = before.iter().filter(|line| line.contains("<you -> bob> number")).count();
+    assert!(sent > 0, "some were sent before: {before:#?}");
+    alice.until("!!! private-off: storage-unavailable: …");
+    alice.types("/join lobby\nrooms work\n");
+    let (_, before) = bob.until("[HH:MM] #lobby <alice> rooms work");
+    let received: Vec<&String> =
+        before.iter().filter(|line| line.contains("<alice -> you> number")).collect();
+    // One more may have gone out whose answer nobody was there to hear.
+    assert!((sent..=sent + 1).contains(&received.len()), "{sent} sent, {} received", received.len());
+    for (number, line) in received.iter().enumerate() {
+        assert!(line.contains(&format!("number {number} ")), "{number}: {line}");
+    }
+    let told = alice.ends();
+    assert_eq!(told.status, Some(0), "{told:?}");
+
+    // With space again, all is as it was.
+    let mut alice = talker(&mut account(&server.home, server.address, "alice"));
+    alice.types("/msg bob there is space\n");
+    bob.until("[HH:MM] <alice -> you> there is space");
+}
+
+#[test]
+fn a_backup_that_was_brought_back_is_noticed_and_mended() {
+    let server = Server::start();
+    ["alice", "bob"].iter().for_each(|name| server.home.add_user(name));
+    let mut bob = talker(&mut account(&server.home, server.address, "bob"));
+    let keys = server.home.path("sotto-alice/keys");
+    let backup = server.home.path("backup");
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        // What was there is gone, as with a disk that is written over.
+        let _ = std::fs::remove_dir_all(to);
+        let copied = Command::new("cp").arg("-r").args([from, to]).status().expect("cp runs");
+        assert!(copied.success());
+    };
+    for number in 0..3 {
+        let mut alice = talker(&mut account(&server.home, server.address, "alice"));
+        alice.types(&format!("/msg bob number {number}\n"));
+        bob.until(&format!("[HH:MM] <alice -> you> number {number}"));
+        bob.types(&format!("/msg alice answer {number}\n"));
+        alice.until(&format!("[HH:MM] <bob -> you> answer {number}"));
+        assert_eq!(alice.ends().status, Some(0));
+        if number == 0 {
+            copy(&keys, &backup);
+        }
+    }
+    copy(&backup, &keys);
+    let mut alice = Talker::start(&mut account(&server.home, server.address, "alice"));
+    alice.until("!!! restored: …");
+    alice.types("/msg bob after the backup\n");
+    alice.until("[HH:MM] <you -> bob> after the backup");
+    bob.until("{of alice began a new session}");
+    bob.until("[HH:MM] <alice -> you> after the backup");
+    bob.types("/msg alice welcome back\n");
+    alice.until("[HH:MM] <bob -> you> welcome back");
+}

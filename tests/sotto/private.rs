@@ -213,3 +213,67 @@ fn a_changed_identity_is_shown_and_stops_sending() {
     let (_, before) = bob.until("[HH:MM] <alice -> you> welcome back");
     assert!(!before.iter().any(|line| line.contains("is it?") || line.contains("still?")), "{before:#?}");
 }
+
+/// Some number below this one; which, a failure tells by what it was used for.
+fn some(below: usize) -> usize {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), below);
+    usize::try_from(random % below as u64).expect("it is below a usize")
+}
+
+#[test]
+fn whoever_is_killed_in_mid_talk_every_message_is_opened_once() {
+    let server = Server::with(&["limits.messages_per_second = 0", "limits.commands_per_second = 0"]);
+    ["alice", "bob"].iter().for_each(|name| server.home.add_user(name));
+    drop(pipe(account(&server.home, server.address, "bob").arg("devices"), ""));
+    let start = |name: &str| Talker::start(&mut account(&server.home, server.address, name));
+    // What alice was told is sent, in each round.
+    let mut confirmed = Vec::new();
+    for round in 0..ROUNDS {
+        let (mut alice, mut bob) = (start("alice"), start("bob"));
+        alice.until("*** {logged in}");
+        let lines = (0..MESSAGES).map(|number| format!("/msg bob word {round} {number} end\n"));
+        alice.types(&lines.collect::<String>());
+        let killed_after = some(MESSAGES);
+        for number in 0..killed_after {
+            alice.until(&format!("[HH:MM] <you -> bob> word {round} {number} end"));
+        }
+        if some(2) == 0 {
+            bob.process.kill();
+        }
+        alice.process.kill();
+        let left =
+            std::iter::from_fn(|| alice.process.line()).filter(|line| line.contains("<you -> bob> word"));
+        confirmed.push(killed_after + left.count());
+        bob.process.kill();
+    }
+    // What alice had accepted goes out now, and bob fetches what waits for him.
+    let mut alice = start("alice");
+    alice.types("/msg bob word at last\n");
+    alice.until("[HH:MM] <you -> bob> word at last");
+    let mut bob = start("bob");
+    let (_, before) = bob.until("*** {logged in}");
+    assert!(before.is_empty());
+    let mut found = Vec::new();
+    while found.iter().all(|line: &String| !line.contains("word at last")) {
+        bob.types("/searchall word\n");
+        bob.until("*** private messages with word");
+        let (_, past) = bob.until("*** end of search: …");
+        found = past.into_iter().filter(|line| line.contains("<alice -> you> word")).collect();
+    }
+    for (round, &confirmed) in confirmed.iter().enumerate() {
+        let start = format!("<alice -> you> word {round} ");
+        let numbers: Vec<usize> = found
+            .iter()
+            .filter_map(|line| line.split_once(&start)?.1.split(' ').next()?.parse().ok())
+            .collect();
+        // One more may have been accepted and not confirmed any more.
+        let expected: Vec<usize> = (0..numbers.len()).collect();
+        assert_eq!(numbers, expected, "round {round}: each once, and in order");
+        let right = numbers.len() == confirmed || numbers.len() == confirmed + 1;
+        assert!(right, "round {round}: {confirmed} confirmed, {} there: {found:#?}", numbers.len());
+    }
+}
+
+/// Rounds of that, and messages in each: together as many as one search shows.
+const ROUNDS: usize = 8;
+const MESSAGES: usize = 10;

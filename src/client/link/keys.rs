@@ -158,8 +158,8 @@ impl Link {
             self.keeping = None;
             let now = self.now();
             let why = format!(
-                "private messages are off: {error}. Nothing was sent that is not kept. When this is mended, \
-                 start sotto again"
+                "storage-unavailable: private messages are off: {error}. Nothing was sent that is not kept. \
+                 When this is mended, start sotto again"
             );
             self.session.lock(now, &why);
             self.end();
