@@ -9,6 +9,7 @@
 //! - [`private`] keeps private messages encrypted end to end: identity, sessions, trust.
 //! - [`transfer`] sends and receives encrypted files.
 //! - [`vault`] keeps what it wants kept, sealed, on the disk.
+//! - [`privacy`] is what people type and read about it: passphrases, devices, trust.
 //! - [`keep`] reads and replaces small private files.
 //!
 //! A user interface works like this, whatever it looks like:
@@ -29,6 +30,13 @@
 //! [`Session::lag`](session::Session::lag). [`LineNumber`](scrollback::LineNumber)s serve as scroll
 //! position and unread mark; they stay the same when older lines are loaded
 //! ([`Session::load_older`](session::Session::load_older)).
+//!
+//! Private messages are encrypted once the interface has called [`privacy::begin::begin`] after the login,
+//! or [`Link::unlock`](link::Link::unlock) with a vault of its own.
+//! [`Session::seal_of`](session::Session::seal_of) tells how a conversation is protected, and each line says
+//! it of itself; commands about keys are read by [`privacy::own`] and done by [`privacy::act`];
+//! [`Link::load_past`](link::Link::load_past) brings back what was said before. A program without a vault
+//! sends private messages openly, and its user is told.
 
 pub mod arrive;
 pub mod choose;
