@@ -11,7 +11,7 @@ use crate::client::vault::error::VaultError;
 /// Held open for its lock.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -36,7 +36,16 @@ impl Lock {
         }
         let number = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         number.map_err(VaultError::failed(&path))?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough at once: a child process that is just being started holds a copy of
+    /// it until it runs its own program.
+    fn drop(&mut self) {
+        // What cannot be unlocked ends with the process.
+        let _ = self.file.unlock();
     }
 }
 
