@@ -59,7 +59,7 @@ impl Disk {
                 }
                 let stored = bytes.len() as u64;
                 let outcome = if misplaced { Err(PutFailure::Misplaced) } else { Ok(()) };
-                FileReply::Put { part, piece, stored, outcome }
+                FileReply::Put { part, offset, piece, stored, outcome }
             }
             FileJob::Read { read, offset, mut piece } => {
                 let from = usize::try_from(offset).expect("simulated files are small");
@@ -85,9 +85,9 @@ impl Disk {
             FileJob::Finish { origin, file, .. } => {
                 FileReply::Finished { origin, file, outcome: Err(failure) }
             }
-            FileJob::Put { part, piece, .. } => {
+            FileJob::Put { part, offset, piece } => {
                 let stored = self.parts.get(&part.file).map_or(0, |bytes| bytes.len() as u64);
-                FileReply::Put { part, piece, stored, outcome: Err(PutFailure::Storage(failure)) }
+                FileReply::Put { part, offset, piece, stored, outcome: Err(PutFailure::Storage(failure)) }
             }
             FileJob::Read { read, offset, piece } => {
                 FileReply::Read { read, offset, piece, outcome: Err(ReadFailure::Storage(failure)) }

@@ -77,8 +77,8 @@ impl Hub {
     /// The file lane did a job.
     pub(super) fn file_reply(&mut self, now: Now, reply: FileReply, out: &mut Vec<Effect>) {
         match reply {
-            FileReply::Put { part, piece, stored, outcome } => {
-                self.part_written(part, stored, outcome, out);
+            FileReply::Put { part, offset, piece, stored, outcome } => {
+                self.part_written(part, offset, stored, outcome, out);
                 self.piece_is_free(piece, out);
             }
             FileReply::Read { read, offset, piece, outcome } => {

@@ -133,6 +133,7 @@ impl Hub {
     pub(super) fn part_written(
         &mut self,
         part: Part,
+        offset: u64,
         stored: u64,
         outcome: Result<(), PutFailure>,
         out: &mut Vec<Effect>,
@@ -141,9 +142,9 @@ impl Hub {
         let entry = self.files.table.get_mut(file).expect("a file stays until its pieces are written");
         entry.under_way -= 1;
         entry.stored = stored;
-        let failed_first = matches!(outcome, Err(PutFailure::Storage(_)));
-        if failed_first || outcome.is_err() && entry.under_way == 0 {
-            // Whatever was handed in behind it is out of place, and will be told so.
+        // A piece in its place that failed: whatever was handed in behind it is out of place, and will be told
+        // so. Not where the piece was out of place itself: the client may have gone on meanwhile.
+        if outcome.is_err() && (offset == stored || entry.under_way == 0) {
             entry.accepted = stored;
         }
         self.leave_when_idle(file, out);

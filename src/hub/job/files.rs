@@ -50,6 +50,7 @@ pub enum FileReply {
     /// `stored`: so long is the upload now, whatever the outcome.
     Put {
         part: Part,
+        offset: u64,
         piece: FilePiece,
         stored: u64,
         outcome: Result<(), PutFailure>,

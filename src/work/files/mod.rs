@@ -110,7 +110,7 @@ impl Files {
         match job {
             FileJob::Put { part, offset, piece } => {
                 let (stored, outcome) = self.put(part.file, offset, &piece);
-                FileReply::Put { part, piece, stored, outcome }
+                FileReply::Put { part, offset, piece, stored, outcome }
             }
             FileJob::Read { read, offset, mut piece } => {
                 let outcome = self.read(read.file, offset, &mut piece);

@@ -30,7 +30,7 @@ impl Bench {
         let mut piece = FilePiece::new();
         piece.fill(bytes);
         match self.files.run(FileJob::Put { part: Part { conn: CONN, put: 3, file: FILE }, offset, piece }) {
-            FileReply::Put { part, piece, stored, outcome } => {
+            FileReply::Put { part, piece, stored, outcome, .. } => {
                 assert_eq!((part.put, piece.len()), (3, bytes.len()), "the piece comes back");
                 (stored, outcome)
             }

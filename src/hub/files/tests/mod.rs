@@ -335,7 +335,7 @@ impl Bench {
                     *stored += piece.len() as u64;
                 }
                 let outcome = if misplaced { Err(PutFailure::Misplaced) } else { Ok(()) };
-                FileReply::Put { part, piece, stored: *stored, outcome }
+                FileReply::Put { part, offset, piece, stored: *stored, outcome }
             }
             FileJob::Read { read, offset, piece } => {
                 let there =
@@ -358,9 +358,9 @@ impl Bench {
             FileJob::Finish { origin, file, .. } => {
                 FileReply::Finished { origin, file, outcome: Err(failure) }
             }
-            FileJob::Put { part, piece, .. } => {
+            FileJob::Put { part, offset, piece } => {
                 let stored = self.disk.get(&part.file).copied().unwrap_or(0);
-                FileReply::Put { part, piece, stored, outcome: Err(PutFailure::Storage(failure)) }
+                FileReply::Put { part, offset, piece, stored, outcome: Err(PutFailure::Storage(failure)) }
             }
             FileJob::Read { read, offset, piece } => {
                 FileReply::Read { read, offset, piece, outcome: Err(ReadFailure::Storage(failure)) }

@@ -157,6 +157,23 @@ fn the_next_try_may_come_before_the_lane_has_answered_everything() {
 }
 
 #[test]
+fn a_second_failure_does_not_take_back_what_was_accepted_since_the_first() {
+    let mut bench = Bench::new();
+    let (alice, data) = (bench.login("alice"), bench.data("alice"));
+    let file = bench.upload(alice, 100);
+    bench.put(data, 1, file, 0, 10);
+    bench.put(data, 2, file, 10, 10);
+    bench.lane_fails();
+    bench.put(data, 3, file, 0, 20);
+    bench.lane_fails();
+    bench.put(data, 4, file, 20, 80);
+    bench.lane_all();
+    let told = bench.told(data);
+    assert_eq!(told[..2], ["error 1 storage-unavailable 0", "error 2 storage-unavailable 20"]);
+    assert_eq!(told[2..], ["stored 3 20", "stored 4 100"]);
+}
+
+#[test]
 fn what_came_of_a_put_whose_connection_broke_is_kept() {
     let mut bench = Bench::new();
     let (alice, data) = (bench.login("alice"), bench.data("alice"));
