@@ -5,6 +5,7 @@
 //! failing or full store, and restarts from what was committed. Then comes calm, in which everything
 //! must settle. `docs/testing.md` tells how to replay a seed and how to add a fault.
 
+mod carriers;
 mod devices;
 mod disk;
 mod facts;
@@ -35,15 +36,25 @@ const THREADS: u64 = 2;
 #[test]
 fn what_failed_once_does_not_fail_again() {
     for seed in REGRESSIONS {
-        try_seed(seed);
+        try_seed(seed, "everything", run::run);
     }
 }
 
 #[test]
 fn everything_settles_whatever_happened() {
+    try_seeds("everything", run::run);
+}
+
+#[test]
+fn files_arrive_whatever_happened() {
+    try_seeds("files", carriers::run);
+}
+
+/// As many seeds as there are to be tried, or the one that is to be seen again.
+fn try_seeds(test: &'static str, run: fn(u64)) {
     if let Some(seed) = number("SIM_SEED") {
         journal::open(true);
-        return run::run(seed);
+        return run(seed);
     }
     let first = number("SIM_FIRST").unwrap_or(1);
     let count = number("SIM_SEEDS").unwrap_or(SEEDS);
@@ -56,7 +67,7 @@ fn everything_settles_whatever_happened() {
                     if seed >= first + count {
                         break;
                     }
-                    try_seed(seed);
+                    try_seed(seed, test, run);
                     if seed.is_multiple_of(10_000) {
                         println!("{seed} seeds");
                     }
@@ -67,11 +78,11 @@ fn everything_settles_whatever_happened() {
 }
 
 /// Runs one seed; a failure says which it was, and how to see it again.
-fn try_seed(seed: u64) {
+fn try_seed(seed: u64, test: &str, run: fn(u64)) {
     journal::open(false);
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run::run(seed))) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
         eprintln!(
-            "\nseed {seed} failed; replay it with: SIM_SEED={seed} cargo test --test sim -- --nocapture\n"
+            "\nseed {seed} failed; replay it with: SIM_SEED={seed} cargo test --test sim {test} -- --nocapture\n"
         );
         std::panic::resume_unwind(panic);
     }
