@@ -6,9 +6,11 @@ use crossbeam_channel::{Receiver, unbounded};
 use tempfile::TempDir;
 
 use super::*;
+use crate::hub::job::files::{FileJob, FileReply, Part};
 use crate::hub::job::{KeyScope, NewEntry, NewRoom, OperatorNews, PasswordHash, PasswordReply, StoreReply};
-use crate::proto::id::{ConnId, Origin, RequestId, RoomId};
+use crate::proto::id::{ConnId, FileId, Origin, RequestId, RoomId};
 use crate::proto::name::{RoomName, UserName};
+use crate::proto::piece::FilePiece;
 use crate::proto::secret::Secret;
 use crate::proto::time::Timestamp;
 use crate::store::operator::Operator;
@@ -69,6 +71,46 @@ fn stopping_finishes_what_waits_for_the_store() {
     }
     let stored = bench.lanes.stop().into_iter().filter(|reply| matches!(reply, Reply::Store(_)));
     assert_eq!(stored.count(), 101);
+}
+
+#[test]
+fn pieces_of_a_file_are_written_in_order_however_many_threads_there_are() {
+    let bench = Bench::new(LaneSettings { file_threads: 3, ..SETTINGS });
+    let file = |number: u8| FileId([number; 16]);
+    let piece = |text: &str| {
+        let mut piece = FilePiece::new();
+        piece.fill(text.as_bytes());
+        piece
+    };
+    for place in 0..7 {
+        for number in 0..8 {
+            let part = Part { conn: origin(0).conn, put: place, file: file(number) };
+            let (offset, piece) = (u64::from(place) * 3, piece(&format!("{number}{place};")));
+            bench.lanes.submit(Job::Files(FileJob::Put { part, offset, piece }));
+        }
+    }
+    for reply in bench.wait_for(56) {
+        let Reply::Files(FileReply::Put { part, stored, outcome, .. }) = reply else { panic!("{reply:?}") };
+        assert_eq!((stored, outcome), (u64::from(part.put) * 3 + 3, Ok(())));
+    }
+    bench.lanes.submit(Job::Files(FileJob::Finish { origin: origin(1), file: file(2), size: 21 }));
+    let replies = bench.wait_for(1);
+    assert!(matches!(&replies[0], Reply::Files(FileReply::Finished { outcome: Ok(()), .. })), "{replies:?}");
+    let name = bench.dir.path().join(file(2).to_string());
+    assert_eq!(std::fs::read_to_string(name).expect("it has its name"), "20;21;22;23;24;25;26;");
+}
+
+#[test]
+fn stopping_writes_the_pieces_that_were_handed_in() {
+    let bench = Bench::new(SETTINGS);
+    for number in 0..60 {
+        let part = Part { conn: origin(0).conn, put: 0, file: FileId([number; 16]) };
+        let mut piece = FilePiece::new();
+        piece.resize(1000);
+        bench.lanes.submit(Job::Files(FileJob::Put { part, offset: 0, piece }));
+    }
+    let written = bench.lanes.stop().into_iter().filter(|reply| matches!(reply, Reply::Files(_)));
+    assert_eq!(written.count(), 60);
 }
 
 #[test]
