@@ -1,19 +1,26 @@
-//! The bare limit: a process of its own that only writes the same bytes to as many sockets.
+//! The bare limit: a process of its own that only writes the same bytes to as many sockets; and for files,
+//! a thread that only reads what another writes.
 //!
 //! An epoll loop as simple as can be: no parsing, no rooms, no queues, no log. It writes 16 lines to
 //! each socket that takes them, in turn. What a chat server delivers is compared with what this does in
 //! the same run, read by the same reader.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
+use rustls::crypto::ring;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Outcome;
+use crate::carrier;
 use crate::ledger::{Ledger, around_room, parse, text};
 use crate::swarm::{Answer, Listener, Swarm};
 
@@ -45,6 +52,57 @@ pub fn measure(receivers: usize, line_bytes: usize, how_long: Duration) -> Outco
         return Err("the bare loop did not reach every reader".into());
     }
     Ok(rate)
+}
+
+/// Bytes a second from one thread to another over TLS on loopback: what remains of a transfer when nobody is
+/// in between, and nothing is kept.
+pub fn tls_rate(bytes: u64, config: &Arc<ClientConfig>) -> Outcome<f64> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let to = listener.local_addr()?;
+    let made = rcgen::generate_simple_self_signed([String::from("localhost")])?;
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())?;
+    let reader = thread::spawn(move || -> io::Result<Duration> {
+        let mut socket = listener.accept()?.0;
+        let mut tls = ServerConnection::new(Arc::new(server)).map_err(io::Error::other)?;
+        while tls.is_handshaking() {
+            tls.complete_io(&mut socket)?;
+        }
+        let mut socket = BufReader::with_capacity(256 * 1024, socket);
+        let (began, mut found, mut plain) = (Instant::now(), 0, vec![0; 256 * 1024]);
+        while found < bytes {
+            match tls.reader().read(&mut plain) {
+                Ok(count) => found += count as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tls.read_tls(&mut socket)?;
+                    tls.process_new_packets().map_err(io::Error::other)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(began.elapsed())
+    });
+    let mut socket = std::net::TcpStream::connect(to)?;
+    let mut tls = ClientConnection::new(Arc::clone(config), to.ip().into())?;
+    while tls.is_handshaking() {
+        tls.complete_io(&mut socket)?;
+    }
+    let piece = carrier::piece();
+    let mut left = bytes;
+    while left > 0 {
+        let count = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
+        tls.set_buffer_limit(None);
+        tls.writer().write_all(&piece[..count])?;
+        while tls.wants_write() {
+            tls.write_tls(&mut socket)?;
+        }
+        left -= count as u64;
+    }
+    let took = reader.join().map_err(|_| "the reader of the bare limit ended badly")??;
+    Ok(bytes as f64 / took.as_secs_f64())
 }
 
 struct Writer {

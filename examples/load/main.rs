@@ -6,6 +6,7 @@
 //! are read from `/proc`, which only Linux has.
 
 mod bare;
+mod carrier;
 mod chat;
 mod figures;
 mod ledger;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::figures::Report;
-use crate::scenario::{Stage, cycles, fanout, flood, idle, latency, slow, startup};
+use crate::scenario::{Stage, cycles, fanout, files, flood, idle, latency, slow, startup};
 use crate::server::Source;
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -52,7 +53,7 @@ struct Arguments {
     /// Measurements of a rate; their median is reported.
     #[arg(long, global = true, default_value_t = 3)]
     runs: usize,
-    /// Leave out the bare limit beside the fan-out.
+    /// Leave out the bare limits beside the fan-out and the files.
     #[arg(long, global = true)]
     no_bare: bool,
 }
@@ -80,6 +81,20 @@ enum Scenario {
         /// Messages under way to the slowest receiver, at most.
         #[arg(long, default_value_t = 1_000)]
         window: u64,
+    },
+    /// Files over TLS, and what the chat notices of them.
+    Files {
+        /// Megabytes (of 1024 kilobytes) of each file.
+        #[arg(long, default_value_t = 1_024)]
+        mib: u64,
+        /// People who chat meanwhile, and messages a second of all together.
+        #[arg(long, default_value_t = 100)]
+        members: usize,
+        #[arg(long, default_value_t = 100)]
+        rate: u32,
+        /// Downloads at once in the last measurement.
+        #[arg(long, default_value_t = 100)]
+        at_once: usize,
     },
     /// Delivery latency in a room at a steady rate.
     Latency {
@@ -188,6 +203,9 @@ fn perform(stage: &mut Stage, scenario: Scenario) -> Outcome<()> {
                 fanout::run(stage, &fanout::Options { members, history, seconds, window })
             })
         }
+        Scenario::Files { mib, members, rate, at_once } => {
+            files::run(stage, &files::Options { bytes: mib << 20, members, rate, at_once })
+        }
         Scenario::Latency { members, rate, seconds, logins } => {
             latency::run(stage, &latency::Options { members, rate, seconds, logins })
         }
@@ -234,6 +252,7 @@ fn all(stage: &mut Stage) -> Outcome<()> {
         Scenario::TlsLogins { seconds },
         Scenario::Slow { members: 100, stalled: 100, seconds: 6.0 },
         Scenario::Flood { members: 100, floods: 30, seconds: 12.0 },
+        Scenario::Files { mib: 1_024, members: 100, rate: 100, at_once: 100 },
         Scenario::Startup { messages: 1_000_000 },
     ];
     let mut failures = Vec::new();
@@ -255,6 +274,7 @@ impl Scenario {
             Scenario::BareWriter { .. } => "bare-writer",
             Scenario::Churn { .. } => "churn",
             Scenario::Fanout { .. } => "fanout",
+            Scenario::Files { .. } => "files",
             Scenario::Flood { .. } => "flood",
             Scenario::Idle { .. } => "idle",
             Scenario::Latency { .. } => "latency",

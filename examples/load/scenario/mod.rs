@@ -2,6 +2,7 @@
 
 pub mod cycles;
 pub mod fanout;
+pub mod files;
 pub mod flood;
 pub mod idle;
 pub mod latency;
@@ -18,6 +19,6 @@ pub struct Stage {
     pub report: Report,
     /// A rate is the median of so many measurements.
     pub runs: usize,
-    /// Measure the bare limit beside the fan-out.
+    /// Measure the bare limits beside the fan-out and the files.
     pub bare: bool,
 }
