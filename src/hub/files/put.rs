@@ -142,8 +142,8 @@ impl Hub {
         let entry = self.files.table.get_mut(file).expect("a file stays until its pieces are written");
         entry.under_way -= 1;
         entry.stored = stored;
-        // A piece in its place that failed: whatever was handed in behind it is out of place, and will be told
-        // so. Not where the piece was out of place itself: the client may have gone on meanwhile.
+        // A piece in its place that failed: whatever was handed in behind it is out of place, and will be
+        // told so. Not where the piece was out of place itself: the client may have gone on meanwhile.
         if outcome.is_err() && (offset == stored || entry.under_way == 0) {
             entry.accepted = stored;
         }
