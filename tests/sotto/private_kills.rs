@@ -154,7 +154,7 @@ impl Person {
         self.kill();
         let said = &self.said[before..];
         let why = ["the server closed the connection", "connection refused", "connection reset"];
-        let away = said.iter().any(|line| why.iter().any(|why| line.ends_with(why)));
+        let away = said.iter().any(|line| why.iter().any(|why| line.contains(why)));
         assert!(away, "{} ended: {:#?}", self.name, self.said);
     }
 
