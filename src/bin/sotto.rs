@@ -16,9 +16,12 @@ use sottovoce::client::privacy::begin::{Choice, begin};
 use sottovoce::client::privacy::errands::errand;
 use sottovoce::client::privacy::own::Own;
 use sottovoce::client::privacy::unlock::{Passphrase, change};
+use sottovoce::client::receive;
 use sottovoce::client::say::say;
+use sottovoce::client::send::send;
 use sottovoce::client::session::Options;
 use sottovoce::client::settings::Settings;
+use sottovoce::client::transfer::transfers::Focus;
 use sottovoce::client::trust::{Server, Trust};
 use sottovoce::proto::name::{RoomName, UserName};
 use sottovoce::proto::secret::Secret;
@@ -112,11 +115,29 @@ enum Task {
     Recover,
     /// Show the recovery key, which stands in for lost devices
     Recovery,
+    /// Wait for files that others send, and fetch those that you want
+    Receive {
+        /// Where they are put [default: this directory]
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+        /// Fetch files of this user without asking; may be given several times
+        #[arg(long, value_name = "USER")]
+        yes_from: Vec<String>,
+        /// Exit once a file has come, and what came with it
+        #[arg(long)]
+        once: bool,
+    },
     /// Say one message in a room, and exit when it is durable
     Say {
         room: String,
         #[arg(required = true)]
         text: Vec<String>,
+    },
+    /// Send files to somebody, encrypted end to end; an interrupted one goes on when it is sent again
+    Send {
+        user: String,
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
     /// Show the safety number of you and somebody, or compare what their sotto shows
     Verify {
@@ -134,7 +155,9 @@ const EXIT_STATUS: &str = "Exit status: 0 when all was done, 1 for a failure, 2 
 enum Job {
     /// Something about keys.
     Errand(Own),
+    Receive(receive::Options),
     Say(RoomName, String),
+    Send(UserName, Vec<PathBuf>),
     /// Until the user leaves.
     Talk,
 }
@@ -225,11 +248,20 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Job::Say(room, text) = &job {
         return finish(say(link, &home, room, text, early)?);
     }
+    link.put_files_into(settings.downloads);
+    link.focus_files(match &job {
+        Job::Errand(_) | Job::Say(..) | Job::Send(..) => Focus::Asked,
+        Job::Receive(_) => Focus::Receiving,
+        Job::Talk => Focus::All,
+    });
     let person = terminal.as_mut().map(|terminal| terminal as &mut dyn Person);
     let choice = Choice { passphrase, put_aside: arguments.put_aside, device: settings.device };
     begin(&mut link, &home, &choice, person)?.map_err(Failure::Running)?;
-    if let Job::Errand(own) = job {
-        return finish(errand(link, &home, own, early, &mut io::stdout())?);
+    match job {
+        Job::Errand(own) => return finish(errand(link, &home, own, early, &mut io::stdout())?),
+        Job::Receive(options) => return finish(receive::receive(link, &home, options, early)?),
+        Job::Send(to, files) => return finish(send(link, &home, &to, &files, early)?),
+        Job::Say(..) | Job::Talk => {}
     }
     if !arguments.plain && io::stdin().is_terminal() && io::stdout().is_terminal() {
         let options = tui::run::Options { preferred, ..tui::run::Options::from_environment() };
@@ -256,6 +288,12 @@ fn job(command: Option<Task>, terminal: Option<&mut Terminal>) -> Result<Job, Fa
         Some(Task::Pair) => Job::Errand(Own::Pair(None)),
         Some(Task::Recover) => Job::Errand(Own::Recover(Some(recovery_key(terminal)?))),
         Some(Task::Recovery) => Job::Errand(Own::Recovery),
+        Some(Task::Receive { into, yes_from, once }) => {
+            let into = into.unwrap_or_else(|| PathBuf::from("."));
+            let yes_from = yes_from.iter().map(|user| name_of(user)).collect::<Result<_, _>>()?;
+            Job::Receive(receive::Options { into, yes_from, once })
+        }
+        Some(Task::Send { user, files }) => Job::Send(name_of(&user)?, files),
         Some(Task::Say { room, text }) => Job::Say(room_name(&room)?, text.join(" ")),
         Some(Task::Verify { user, shown }) => {
             let shown = Some(shown.join(" ")).filter(|shown| !shown.is_empty());

@@ -39,6 +39,7 @@
 //! sends private messages openly, and its user is told.
 
 pub mod arrive;
+pub mod bars;
 pub mod choose;
 pub mod home;
 pub mod input;
@@ -48,8 +49,10 @@ pub mod person;
 pub mod plain;
 pub mod privacy;
 pub mod private;
+pub mod receive;
 pub mod say;
 pub mod scrollback;
+pub mod send;
 pub mod session;
 pub mod settings;
 pub mod transfer;

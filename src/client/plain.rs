@@ -108,10 +108,15 @@ impl<'a, W: Write> Plain<'a, W> {
                 let session = self.link.session();
                 let offline = session.state() != State::Online && session.unconfirmed() == 0;
                 let answered = self.waiting.is_none() && !self.desk.is_waiting();
-                if answered && (session.is_settled() || offline) {
+                let files = self.link.has_settled_files();
+                if answered && (session.is_settled() && files || offline) {
                     self.left_behind = session.private().map_or(0, |private| private.unconfirmed());
                     let now = self.link.now();
                     self.link.session_mut().quit(now, None);
+                }
+                if !files && !offline {
+                    // A large file takes its time, as long as there is a line.
+                    patience = None;
                 }
                 let until = *patience.get_or_insert_with(|| Instant::now() + END_PATIENCE);
                 if Instant::now() >= until {
@@ -271,7 +276,8 @@ impl<'a, W: Write> Plain<'a, W> {
                     self.notice(&why)?;
                 }
             }
-            Event::FileOffered { .. }
+            Event::Transfer(_)
+            | Event::FileOffered { .. }
             | Event::LoggedIn(_)
             | Event::MembersChanged(_)
             | Event::Older { .. }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub no_passphrase: bool,
     /// What this device is called; empty: the host's name.
     pub device: String,
+    /// Where files are put that are accepted without saying where; empty: where sotto was started.
+    pub downloads: PathBuf,
 }
 
 impl Default for Settings {
@@ -40,6 +42,7 @@ impl Default for Settings {
             passphrase_file: PathBuf::new(),
             no_passphrase: false,
             device: String::new(),
+            downloads: PathBuf::new(),
         }
     }
 }
@@ -75,7 +78,7 @@ mod tests {
         assert_eq!(toml::from_str::<Settings>(example).expect("it parses"), Settings::default());
         // Each key stands there, commented out or not, with a comment above it.
         let keys = ["host", "port", "username", "rooms", "ca", "accept_new"];
-        for key in keys.into_iter().chain(["passphrase_file", "no_passphrase", "device"]) {
+        for key in keys.into_iter().chain(["passphrase_file", "no_passphrase", "device", "downloads"]) {
             let lines: Vec<&str> = example.lines().collect();
             let at = lines.iter().position(|line| line.starts_with(&format!("{key} = ")));
             let at = at.unwrap_or_else(|| panic!("{key} is not in the example"));

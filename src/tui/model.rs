@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::client::scrollback::LineNumber;
 use crate::client::session::Session;
 use crate::client::session::event::{Place, Ticket};
+use crate::client::transfer::list::Gauge;
 use crate::proto::event::Status;
 use crate::proto::name::RoomName;
 use crate::proto::secret::Secret;
@@ -59,6 +60,8 @@ pub struct Model {
     pub zone: TimeZone,
     /// One line about what just happened or what a key did, until the next key.
     pub hint: Option<String>,
+    /// Files on their way.
+    pub gauge: Option<Gauge>,
 }
 
 /// Columns and rows of the terminal.
@@ -183,6 +186,7 @@ impl Model {
             now,
             zone,
             hint: None,
+            gauge: None,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::client::privacy::act::Desk;
 use crate::client::scrollback::Kind;
 use crate::client::session::State;
 use crate::client::session::event::{Event, Place, Stop};
+use crate::client::transfer::list::Gauge;
 use crate::proto::name::{RoomName, UserName};
 use crate::tui::desk;
 use crate::tui::history::History;
@@ -95,6 +96,7 @@ pub fn drive(
             dirty = true;
         }
         desk::heed(&mut run.model, &mut run.link, &mut run.desk);
+        dirty |= run.measure();
         let mut typed = false;
         while let Ok(input) = outside.try_recv() {
             run.outside(input)?;
@@ -132,6 +134,13 @@ impl Run<'_> {
         let (model, session, theme) = (&self.model, self.link.session(), self.options.theme);
         self.screen.draw(&mut |frame| view(model, session, theme, frame))?;
         Ok(Instant::now())
+    }
+
+    /// Reads the gauge of files on their way; `true` if it shows something else than before.
+    fn measure(&mut self) -> bool {
+        let now = self.link.now().mono;
+        let gauge = self.link.transfers().and_then(|transfers| Gauge::of(transfers.ledger(), now));
+        std::mem::replace(&mut self.model.gauge, gauge) != gauge
     }
 
     /// How long what is shown stays true without any news.

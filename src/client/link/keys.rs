@@ -9,6 +9,7 @@ use rand_core::UnwrapErr;
 use crate::client::link::Link;
 use crate::client::private::Private;
 use crate::client::private::history::{Record, RecordKind};
+use crate::client::private::row::Change;
 use crate::client::scrollback::Line;
 use crate::client::session::event::Place;
 use crate::client::session::privately::past_line;
@@ -51,6 +52,7 @@ impl Link {
         self.session.unlock(now, private);
         self.keeping = Some(Keeping { vault, older });
         self.store();
+        self.open_files(&rows);
         // The latest comes last, as if it had been said last.
         let start = newest.len().saturating_sub(CONVERSATIONS_RESTORED);
         for user in newest.into_iter().skip(start).filter_map(|(.., name)| name) {
@@ -151,19 +153,32 @@ impl Link {
     /// Commits what the session wants kept. When that fails, private messages are over for this run, and
     /// nothing of the last step leaves.
     pub(super) fn store(&mut self) {
-        let changes = self.session.take_changes();
+        // Why it failed is said by the session.
+        let _ = self.store_with(Vec::new());
+    }
+
+    /// The same with more rows, in one transaction.
+    pub(super) fn store_with(&mut self, more: Vec<Change>) -> Result<(), String> {
+        let mut changes = self.session.take_changes();
+        changes.extend(more);
         // A program may unlock keys of its own in the session; it keeps them in memory, or elsewhere.
-        let Some(keeping) = &mut self.keeping else { return };
-        if let Err(error) = keeping.vault.commit(&changes) {
-            self.keeping = None;
-            let now = self.now();
-            let why = format!(
-                "storage-unavailable: private messages are off: {error}. Nothing was sent that is not kept. \
-                 When this is mended, start sotto again"
-            );
-            self.session.lock(now, &why);
-            self.end();
-        }
+        let Some(keeping) = &mut self.keeping else { return Ok(()) };
+        let Err(error) = keeping.vault.commit(&changes) else { return Ok(()) };
+        self.keeping = None;
+        self.close_files();
+        let now = self.now();
+        let why = format!(
+            "storage-unavailable: private messages are off: {error}. Nothing was sent that is not kept. \
+             When this is mended, start sotto again"
+        );
+        self.session.lock(now, &why);
+        self.end();
+        Err(error.to_string())
+    }
+
+    /// There is a vault, and it can be written.
+    pub(super) fn is_keeping(&self) -> bool {
+        self.keeping.is_some()
     }
 
     fn uid_of(&self, user: &UserName) -> Option<Uid> {

@@ -35,6 +35,7 @@
 //! Private messages are encrypted once a program has handed over a vault with [`Link::unlock`]. The link
 //! commits what the session wants kept before it sends or tells anything ([`keys`]).
 
+pub mod files;
 pub mod keys;
 pub mod lines;
 pub mod resolve;
@@ -48,12 +49,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Clock, SystemTime};
 
 use mio::{Events, Interest, Poll, Token, Waker};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 
+use crate::client::link::files::Files;
 use crate::client::link::keys::Keeping;
 use crate::client::link::resolve::Resolver;
-use crate::client::link::socket::{Broken, Socket, Stage};
+use crate::client::link::socket::{Broken, Socket, Stage, client_config, sentence};
 use crate::client::session::event::{Event, Lost, Ticket, Unsent};
 use crate::client::session::{Options, Session, Wish};
 use crate::client::trust::{self, Fingerprint, Server, Trust, Verdict, Watcher};
@@ -98,6 +99,7 @@ pub struct Link {
     started: Clock,
     pending: VecDeque<Event>,
     keeping: Option<Keeping>,
+    files: Files,
 }
 
 /// The connection that the session wished for, however far it is.
@@ -141,6 +143,7 @@ impl Link {
             started,
             pending: VecDeque::new(),
             keeping: None,
+            files: Files::default(),
         };
         link.settle();
         Ok(link)
@@ -217,8 +220,7 @@ impl Link {
         let until = timeout.map(|timeout| Clock::now() + timeout);
         let mut events: Vec<Event> = self.pending.drain(..).collect();
         loop {
-            self.settle();
-            events.extend(std::iter::from_fn(|| self.session.poll_event()));
+            self.work(&mut events);
             let left = until.map(|until| until.saturating_duration_since(Clock::now()));
             if !events.is_empty() || self.changed || left.is_some_and(|left| left.is_zero()) {
                 self.changed = false;
@@ -233,10 +235,26 @@ impl Link {
         }
     }
 
+    /// Does what can be done without waiting, and adds what there is to tell.
+    fn work(&mut self, events: &mut Vec<Event>) {
+        loop {
+            self.settle();
+            while let Some(event) = self.session.poll_event() {
+                events.extend(self.heed_files(event));
+            }
+            let again = self.turn_files() || self.session.has_changes();
+            events.extend(self.take_news());
+            if !again {
+                return;
+            }
+        }
+    }
+
     /// Sleeps until something can be done; at most `left`.
     fn wait_for_system(&mut self, left: Option<Duration>) -> io::Result<()> {
         let now = self.now();
-        let deadline = self.session.next_deadline();
+        let files = self.transfers().and_then(|transfers| transfers.next_deadline());
+        let deadline = [self.session.next_deadline(), files].into_iter().flatten().min();
         let deadline = deadline.map(|deadline| Duration::from_millis(deadline.since_ms(now.mono)));
         let mut sleep = [left, deadline].into_iter().flatten().min();
         if let Some(attempt) = &self.attempt {
@@ -444,29 +462,8 @@ impl Link {
     }
 }
 
-/// Without the number that the system gives an error.
-pub fn sentence(error: &io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text[..end].to_lowercase()
-}
-
 fn cannot_keep(trust: &Trust, error: &io::Error) -> String {
     format!("{}: the server's fingerprint cannot be kept: {error}", trust.known().display())
-}
-
-/// TLS as this client speaks it, on every connection.
-pub fn client_config(
-    provider: Arc<CryptoProvider>,
-    watcher: &Arc<Watcher>,
-) -> io::Result<Arc<rustls::ClientConfig>> {
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(watcher) as Arc<_>)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 const SOCKET: Token = Token(0);

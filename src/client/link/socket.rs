@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use rustls::ClientConnection;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 
 use crate::client::link::lines::Lines;
+use crate::client::trust::Watcher;
 
 /// A connection and what is on its way through it.
 pub struct Socket {
@@ -201,6 +203,27 @@ impl Socket {
         }
         Ok(())
     }
+}
+
+/// TLS as this client speaks it, on every connection.
+pub fn client_config(
+    provider: Arc<CryptoProvider>,
+    watcher: &Arc<Watcher>,
+) -> io::Result<Arc<rustls::ClientConfig>> {
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(watcher) as Arc<_>)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Without the number that the system gives an error.
+pub fn sentence(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text[..end].to_lowercase()
 }
 
 /// Read at once before anything else gets its turn, such as the key that was pressed.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::client::link::Link;
 use crate::client::link::keys::Past;
+use crate::client::privacy::files;
 use crate::client::privacy::own::{Own, SAME, USAGES};
 use crate::client::privacy::tell;
 use crate::client::private::trusting::Comparison;
@@ -114,7 +115,10 @@ impl Desk {
             },
             own => match tell::why_off(link.session()) {
                 Some(why) if !own.mends() => Done::Refused(why),
-                _ => self.do_with_keys(link, own),
+                _ => match own {
+                    Own::File(command) => files::act(link, command),
+                    own => self.do_with_keys(link, own),
+                },
             },
         }
     }
@@ -155,6 +159,7 @@ impl Desk {
             Own::Verify { user, shown } => return self.compare(link, &user, &shown.unwrap_or_default()),
             // Done before.
             Own::Devices
+            | Own::File(_)
             | Own::Help(_)
             | Own::Plain { .. }
             | Own::Recover(None)

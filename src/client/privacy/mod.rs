@@ -5,6 +5,7 @@
 pub mod act;
 pub mod begin;
 pub mod errands;
+pub mod files;
 pub mod own;
 pub mod tell;
 pub mod unlock;

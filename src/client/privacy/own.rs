@@ -1,9 +1,10 @@
-//! The commands about private messages that this program does itself: they never go to the server as
-//! they are typed, because what they are about is not the server's business.
+//! The commands about private messages and files that this program does itself: they never go to the
+//! server as they are typed, because what they are about is not the server's business.
 
 use std::borrow::Cow;
 
 use crate::client::session::event::Place;
+use crate::client::transfer::typed::{self, FileCommand};
 use crate::dialect::help::Usage;
 use crate::proto::name::UserName;
 use crate::proto::refusal::{Code, Refusal};
@@ -14,6 +15,8 @@ use crate::proto::secret::Secret;
 pub enum Own {
     /// The devices of this account.
     Devices,
+    /// Something about files.
+    File(FileCommand),
     /// What these commands are, or one of them.
     Help(Option<&'static Usage>),
     /// A new identity for the account; only when it is confirmed.
@@ -41,6 +44,7 @@ impl Own {
     pub fn user(&self) -> Option<UserName> {
         match self {
             Own::Plain { user, .. } | Own::Trust(user) | Own::Verify { user, .. } => Some(user.clone()),
+            Own::File(FileCommand::Send { to: Place::Person(user), .. }) => Some(user.clone()),
             Own::Search { user, .. } => user.clone(),
             _ => None,
         }
@@ -77,6 +81,9 @@ pub fn read(line: &str, current: Option<&Place>) -> Option<Result<Own, Refusal>>
         } else {
             Ok(Own::Search { user: Some(user), words })
         });
+    }
+    if let Some(about_files) = typed::read(line, current) {
+        return Some(about_files.map(Own::File));
     }
     let usage = usage(&name)?;
     Some(parse(usage, rest, person))
@@ -138,7 +145,12 @@ pub fn usage(name: &str) -> Option<&'static Usage> {
 }
 
 /// What people read about them, in the order of use.
-pub const USAGES: [Usage; 10] = [
+pub const USAGES: [Usage; 15] = [
+    typed::SEND,
+    typed::ACCEPT,
+    typed::DECLINE,
+    typed::FILES,
+    typed::CANCEL,
     own("verify", "USER [SHOWN]", "compare somebody's keys: see /verify USER"),
     own("trust", "USER", "agree to changed keys without comparing"),
     own("plain", "USER TEXT", "a private message without encryption"),

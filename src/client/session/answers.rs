@@ -34,6 +34,7 @@ pub enum Outstanding {
 /// What the reply to a user's request contains.
 #[derive(Debug)]
 pub enum Expected {
+    Devices,
     /// Nothing but that it was done, which is known beforehand.
     Done(Answer),
     Files,
@@ -120,6 +121,7 @@ impl Expected {
             Command::History { room: name, .. } => return Ok(Expected::History { room: room(name)? }),
             Command::Decline { file } => Answer::Declined { file: file_id(file)? },
             Command::Delete { file } => Answer::Deleted { file: file_id(file)? },
+            Command::Devices { .. } => return Ok(Expected::Devices),
             Command::Files { .. } => return Ok(Expected::Files),
             Command::Finish { file } => Answer::Finished { file: file_id(file)? },
             Command::Upload { .. } => return Ok(Expected::Upload),
@@ -146,7 +148,6 @@ impl Expected {
             Command::Ack { .. }
             | Command::Attach { .. }
             | Command::Claim { .. }
-            | Command::Devices { .. }
             | Command::Enroll { .. }
             | Command::Hello { .. }
             | Command::Help { .. }
@@ -215,6 +216,7 @@ impl Session {
                 }
                 answer
             }
+            Expected::Devices => read::devices(wire::ok(line)?)?,
             Expected::Files => read::files(wire::ok(line)?)?,
             Expected::Found { query } => read::found(query, wire::ok(line)?),
             Expected::History { room } => read::history(room, wire::ok(line)?),

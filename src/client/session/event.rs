@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::client::scrollback::{Line, LineNumber};
+use crate::client::transfer::ledger::news::News;
 use crate::client::wire::Refused;
 use crate::proto::event::Answer;
 use crate::proto::name::{RoomName, UserName};
@@ -45,6 +46,8 @@ pub enum Event {
     Stopped(Stop),
     /// The topic of a room changed.
     TopicChanged(RoomName),
+    /// Something happened to a file on its way. A line in the conversation says so.
+    Transfer(News),
 }
 
 /// Where a line belongs.

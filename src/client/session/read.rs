@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::client::wire::{self, Clean, Notice, Odd, files};
+use crate::client::wire::{self, Clean, Notice, Odd, files, keys};
 use crate::proto::event::{Access, Answer, Entry, Event, Status, Whois, WhoisOnline};
-use crate::proto::id::{FileId, Seq};
+use crate::proto::id::{AccountId, DeviceId, FileId, Seq};
+use crate::proto::keys::{Devices, PublicKey};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::pages::{
     FileLine, FilesPage, Found, HistoryPage, MemberLine, MembersPage, Part, RoomLine, RoomsPage, UserLine,
@@ -18,6 +19,15 @@ pub fn room(name: &str) -> Result<RoomName, Odd> {
 
 pub fn user(name: &str) -> Result<UserName, Odd> {
     UserName::parse(name).map_err(|_| Odd)
+}
+
+/// Somebody's devices, by number alone.
+pub fn devices(answer: keys::Devices) -> Result<Answer, Odd> {
+    let uid = answer.uid.map(|uid| u32::try_from(uid).map(AccountId)).transpose().map_err(|_| Odd)?;
+    let numbers = answer.devices.iter().map(|line| DeviceId::new(line.device).map(|number| (number, None)));
+    let devices = numbers.collect::<Option<_>>().ok_or(Odd)?;
+    let identity = answer.identity.map(|identity| PublicKey(identity.0));
+    Ok(Answer::Devices(Devices { user: user(&answer.user)?, uid, identity, devices }))
 }
 
 fn file(id: &str) -> Result<FileId, Odd> {

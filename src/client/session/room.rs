@@ -74,6 +74,11 @@ impl Room {
         }
     }
 
+    /// This user is in it, on this connection.
+    pub fn is_in(&self) -> bool {
+        self.stage == Stage::In
+    }
+
     pub fn name(&self) -> &RoomName {
         &self.name
     }

@@ -71,6 +71,7 @@ fn shown(event: Event) -> String {
         Event::Answered { ticket: _, outcome: Ok(answer) } => format!("answer {answer:?}"),
         Event::Answered { ticket: _, outcome: Err(failure) } => format!("failure {failure}"),
         Event::Back { after } => format!("back after {after:?}"),
+        Event::Transfer(news) => format!("file: {news}"),
         Event::LoggedIn(logged_in) => format!("logged in as {}", logged_in.user),
         Event::LoginRefused(refused) => format!("login refused: {refused}"),
         Event::Lost(why) => format!("lost: {why}"),

@@ -24,7 +24,8 @@ use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 
-use crate::client::link::{Target, client_config, sentence};
+use crate::client::link::Target;
+use crate::client::link::socket::{client_config, sentence};
 use crate::client::transfer::connection::Connection;
 use crate::client::transfer::stream::{Broken, Stream};
 use crate::client::trust::{self, Trust, Verdict, Watcher};

@@ -13,8 +13,9 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::client::link::Target;
 use crate::client::private::row::{Change, Rows};
 use crate::client::session::event::{Failure, Ticket};
+use crate::client::transfer::inquiry::Inquiry;
 use crate::client::transfer::job::{Report, Trouble};
-use crate::client::transfer::ledger::news::News;
+use crate::client::transfer::ledger::news::{News, Subject, What};
 use crate::client::transfer::ledger::receiving::{Offer, Unfit};
 use crate::client::transfer::ledger::sending::Wish;
 use crate::client::transfer::ledger::{Fresh, Ledger, Question, Reply, Unanswered, Want};
@@ -41,12 +42,32 @@ pub struct Transfers {
     poster: Sender<Post>,
     wake: Wake,
     runs: u64,
+    inquiries: Vec<Inquiry>,
     /// Questions on their way.
     asked: BTreeMap<Ticket, Number>,
     /// When a connection of the pool was idle for too long.
     idle_until: Option<Instant>,
     /// Nothing can be kept any more, so nothing is done any more.
     broken: bool,
+}
+
+/// Which transfers of earlier sessions go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Focus {
+    #[default]
+    All,
+    /// Those that are asked for again.
+    Asked,
+    /// Those that come in.
+    Receiving,
+}
+
+/// Whom a file is for.
+#[derive(Clone, Debug)]
+pub enum To {
+    Person(UserName),
+    /// A room, and who is there beside this user.
+    Room(RoomName, Vec<UserName>),
 }
 
 /// What transfers stand on: the session and the store of whoever drives them.
@@ -58,7 +79,7 @@ pub trait Ground {
     fn ask(&mut self, command: Command<'_>) -> Result<Ticket, String>;
 
     /// Takes an encrypted message to a reader, to be kept with the next rows and sent after that.
-    fn note(&mut self, reader: &UserName, note: FileNote) -> Result<(), String>;
+    fn note(&mut self, number: Number, reader: &UserName, note: FileNote) -> Result<(), String>;
 
     /// Tells the user.
     fn tell(&mut self, news: News);
@@ -69,16 +90,17 @@ pub trait Ground {
 
 impl Transfers {
     /// Goes on with what earlier sessions have left.
-    pub fn new(target: Target, trust: Trust, rows: &Rows, wake: Wake) -> io::Result<Transfers> {
+    pub fn new(target: Target, trust: Trust, rows: &Rows, wake: Wake, focus: Focus) -> io::Result<Transfers> {
         let (poster, posts) = unbounded();
         Ok(Transfers {
-            ledger: Ledger::load(rows, &mut System),
+            ledger: Ledger::load(rows, focus, &mut System),
             pool: Arc::new(Pool::new(target, trust)?),
             workers: BTreeMap::new(),
             posts,
             poster,
             wake,
             runs: 0,
+            inquiries: Vec::new(),
             asked: BTreeMap::new(),
             idle_until: None,
             broken: false,
@@ -113,21 +135,36 @@ impl Transfers {
 
     // ---- wishes of the user -----------------------------------------------------------------------
 
-    /// Sends a file to these people, who are in this room if there is one.
-    pub fn send(
-        &mut self,
-        now: Instant,
-        path: &Path,
-        room: Option<RoomName>,
-        readers: Vec<UserName>,
-    ) -> Result<Number, String> {
+    /// Sends a file to somebody, or to those in a room who can read it. A transfer of this very file that
+    /// was interrupted goes on.
+    pub fn send(&mut self, path: &Path, to: To) -> Result<Number, String> {
         let told = |error: io::Error| format!("{}: {error}", path.display());
         let full = std::path::absolute(path).map_err(told)?;
         let (_, stamp) = place::open_source(&full).map_err(told)?;
         let name = place::told_name(&full);
+        let (room, readers) = match to {
+            To::Person(user) => (None, vec![user]),
+            To::Room(room, members) => (Some(room), members),
+        };
+        if readers.len() > READERS_MAX {
+            return Err(format!("too-many: one file is sent to at most {READERS_MAX} people at once"));
+        }
+        if self.inquiries.len() >= INQUIRIES_MAX {
+            return Err("busy: too many files wait to be sent".to_owned());
+        }
         let wish = Wish { path: full, stamp, name, room, readers };
-        let sent = self.ledger.send(now, wish, &mut System);
-        sent.map_err(|unwilling| format!("{}: {unwilling}", path.display()))
+        if let Some(number) = self.ledger.find(&wish) {
+            self.ledger.go_on(number);
+            return Ok(number);
+        }
+        let number = self.ledger.reserve();
+        self.inquiries.push(Inquiry::new(number, wish));
+        Ok(number)
+    }
+
+    /// Nothing is on its way, and nothing waits to be.
+    pub fn is_idle(&self) -> bool {
+        !self.ledger.is_busy() && self.inquiries.is_empty()
     }
 
     /// Somebody offers a file.
@@ -150,18 +187,27 @@ impl Transfers {
     }
 
     pub fn cancel(&mut self, now: Instant, number: Number) -> Result<(), Unfit> {
-        self.ledger.cancel(now, number)
+        match self.inquiries.iter_mut().find(|inquiry| inquiry.number == number) {
+            Some(inquiry) => {
+                inquiry.cancel();
+                Ok(())
+            }
+            None => self.ledger.cancel(now, number),
+        }
     }
 
     // ---- work -------------------------------------------------------------------------------------
 
     /// Whether an answer to this is for transfers; then it goes to [`Transfers::answered`].
     pub fn asked(&self, ticket: Ticket) -> bool {
-        self.asked.contains_key(&ticket)
+        self.asked.contains_key(&ticket) || self.inquiries.iter().any(|inquiry| inquiry.waits_for(ticket))
     }
 
     /// An answer of the server.
     pub fn answered(&mut self, now: Instant, ticket: Ticket, outcome: Result<Answer, Failure>) {
+        if let Some(inquiry) = self.inquiries.iter_mut().find(|inquiry| inquiry.waits_for(ticket)) {
+            return inquiry.answered(ticket, outcome);
+        }
         if let Some(number) = self.asked.remove(&ticket) {
             self.ledger.answered(now, number, reply(outcome), &mut System);
         }
@@ -175,8 +221,9 @@ impl Transfers {
         let clock = Clock::now();
         let idle_until = self.pool.close_idle(clock);
         self.idle_until = idle_until.map(|until| now + until.saturating_duration_since(clock));
+        let mut changed = self.inquire(now, ground);
         self.ledger.advance(now);
-        let mut changed = self.carry_out(now, ground);
+        changed |= self.carry_out(now, ground);
         for _ in 0..POSTS_MAX {
             let Ok(Post { number, run, report }) = self.posts.try_recv() else { break };
             if self.workers.get(&number).is_none_or(|worker| worker.run != run) {
@@ -190,6 +237,32 @@ impl Transfers {
             changed = true;
         }
         changed
+    }
+
+    /// Asks about readers, and begins to send where that is over; `true` if anything was done.
+    fn inquire(&mut self, now: Instant, ground: &mut dyn Ground) -> bool {
+        let mut any = false;
+        for inquiry in &mut self.inquiries {
+            while let Some(user) = inquiry.next_question() {
+                any = true;
+                let name = user.shown().to_string();
+                inquiry.asked(user, ground.ask(Command::Devices { user: Some(name.into()) }));
+            }
+        }
+        let over: Vec<Inquiry> = self.inquiries.extract_if(.., |inquiry| inquiry.is_over()).collect();
+        any |= !over.is_empty();
+        for inquiry in over {
+            let (number, subject) = (inquiry.number, Subject::of(&inquiry.wish, &inquiry.people));
+            let sent = inquiry.finish().and_then(|wish| {
+                let sent = self.ledger.send(now, number, wish, &mut System);
+                sent.map_err(|unwilling| Some(unwilling.to_string()))
+            });
+            if let Err(why) = sent {
+                let what = why.map_or(What::Cancelled, |why| What::Failed { why: why.into() });
+                ground.tell(News { number, subject, what });
+            }
+        }
+        any
     }
 
     /// There is something to do at once.
@@ -249,7 +322,7 @@ impl Transfers {
             Want::Keep(_) => unreachable!("these were gathered"),
             Want::News(news) => ground.tell(news),
             Want::Note { number, reader, note } => {
-                let outcome = ground.note(&reader, note);
+                let outcome = ground.note(number, &reader, note);
                 self.ledger.noted(now, number, &reader, outcome);
             }
             Want::Remove(part) => {
@@ -327,5 +400,9 @@ impl Fresh for System {
     }
 }
 
+/// Files whose readers are being asked about.
+const INQUIRIES_MAX: usize = 1_000;
+/// Readers of one file: what a server takes.
+const READERS_MAX: usize = 1_000;
 /// Reports in one turn: the user's keys must not wait for them.
 const POSTS_MAX: usize = 256;

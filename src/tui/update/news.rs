@@ -44,7 +44,8 @@ pub fn handle(model: &mut Model, session: &Session, event: Event) -> Vec<Action>
         }
         Event::RoomEntered(room) => handle_entered(model, session, room),
         // The session ends the run, and everything else is read from it when it is drawn.
-        Event::FileOffered { .. }
+        Event::Transfer(_)
+        | Event::FileOffered { .. }
         | Event::MembersChanged(_)
         | Event::Older { .. }
         | Event::PrivateChanged(_)

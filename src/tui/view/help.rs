@@ -30,7 +30,7 @@ fn rows(theme: Theme, columns: usize) -> Vec<Row<'static>> {
         entry(theme, &usage.line(), usage.text, COMMANDS_COLUMNS, columns, &mut rows);
     }
     rows.push(Row::default());
-    rows.push(title("Commands about private messages"));
+    rows.push(title("Commands about private messages and files"));
     for usage in &USAGES {
         entry(theme, &usage.line(), usage.text, COMMANDS_COLUMNS, columns, &mut rows);
     }

@@ -83,6 +83,7 @@ fn parts(model: &Model, session: &Session, theme: Theme) -> Vec<(String, Style)>
             parts.push((format!("{undelivered} not delivered yet"), bar));
         }
     }
+    parts.extend(model.gauge.map(|gauge| (gauge.text(GAUGE_COLUMNS), bar)));
     let name = session.name().unwrap_or(session.user());
     parts.push(match model.status {
         Status::Online => (name.to_owned(), bar),
@@ -171,5 +172,7 @@ fn shown(lag: Duration) -> String {
     }
 }
 
+/// Enough to see it move.
+const GAUGE_COLUMNS: usize = 10;
 /// A person notices the delay.
 const LAG_ALARM: Duration = Duration::from_secs(2);

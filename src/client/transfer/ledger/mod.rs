@@ -32,6 +32,7 @@ use crate::client::transfer::ledger::news::{News, What};
 use crate::client::transfer::pace::Meter;
 use crate::client::transfer::place::Part;
 use crate::client::transfer::record::{self, Blob, Kept, Number, Receiving, Record, Sending, Stage};
+use crate::client::transfer::transfers::Focus;
 use crate::e2e::content::FileNote;
 use crate::e2e::file::ChunkDigest;
 use crate::proto::name::UserName;
@@ -85,6 +86,8 @@ pub enum State {
     Noting(usize),
     /// Nobody has decided about it.
     Offered,
+    /// It goes on in another session.
+    Resting,
     /// For its turn, or for this moment because of this.
     Waiting { until: Instant, why: Option<Box<str>> },
 }
@@ -151,24 +154,28 @@ pub enum Unanswered {
 
 impl Ledger {
     /// Takes up what earlier sessions have left.
-    pub fn load(rows: &Rows, fresh: &mut dyn Fresh) -> Ledger {
+    pub fn load(rows: &Rows, focus: Focus, fresh: &mut dyn Fresh) -> Ledger {
         let (kept, damaged) = record::load(rows);
         let mut ledger = Ledger::default();
         ledger.wants.extend(damaged.into_iter().map(Want::Keep));
         for (number, Kept { record, digests, groups }) in kept {
             let waiting = State::Waiting { until: Instant(0), why: None };
-            let state = match &record {
-                Record::Receiving(Receiving { stage: Stage::Offered, .. }) => State::Offered,
+            let state = match (&record, focus) {
+                (Record::Receiving(Receiving { stage: Stage::Offered, .. }), _) => State::Offered,
+                (_, Focus::Asked) | (Record::Sending(_), Focus::Receiving) => State::Resting,
                 _ => waiting,
             };
             let complete = digests.is_some();
-            let mut entry = Entry::new(number, record, state);
+            let mut entry = Entry::new(number, record, state.clone());
             (entry.digests, entry.groups) = (digests.unwrap_or_default(), groups);
             ledger.last = ledger.last.max(number.0);
             ledger.entries.insert(number, entry);
             if !complete {
                 // Nobody knows what was sealed under this key.
                 ledger.begin_anew(Instant(0), number, None, fresh);
+            }
+            if let Some(entry) = ledger.entries.get_mut(&number) {
+                entry.state = state;
             }
         }
         ledger
@@ -192,7 +199,7 @@ impl Ledger {
 
     /// Transfers that have begun and are not over.
     pub fn is_busy(&self) -> bool {
-        self.entries().any(|entry| entry.state != State::Offered)
+        self.entries().any(|entry| !matches!(entry.state, State::Offered | State::Resting))
     }
 
     // ---- what happens -----------------------------------------------------------------------------
@@ -206,6 +213,15 @@ impl Ledger {
     pub fn connected(&mut self, now: Instant, online: bool) {
         self.online = online;
         self.advance(now);
+    }
+
+    /// What an earlier session has left goes on in this one after all.
+    pub fn go_on(&mut self, number: Number) {
+        if let Some(entry) = self.entries.get_mut(&number)
+            && entry.state == State::Resting
+        {
+            entry.state = State::Waiting { until: Instant(0), why: None };
+        }
     }
 
     /// The next thing to be done; to be asked for until there is none.
@@ -370,6 +386,11 @@ impl Entry {
 
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Who it is for, or from.
+    pub fn people(&self) -> &[String] {
+        &self.people
     }
 
     /// How far it is, once it has begun.

@@ -7,9 +7,11 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 
 use crate::client::transfer::ledger::Entry;
+use crate::client::transfer::ledger::sending::Wish;
 use crate::client::transfer::pace::{Bytes, Span};
 use crate::client::transfer::record::{Number, Receiving, Record, Sending};
 use crate::e2e::file::name::safe_name;
+use crate::proto::name::UserName;
 
 /// Something about one transfer. Its `Display` is the sentence to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,9 +113,22 @@ impl News {
 }
 
 impl Subject {
+    /// Of a file whose readers are not known yet.
+    pub fn of(wish: &Wish, people: &[UserName]) -> Subject {
+        Subject {
+            sending: true,
+            people: people.iter().map(|user| user.shown().to_string()).collect(),
+            room: wish.room.as_ref().map(|room| room.shown().trim_start_matches('#').to_owned()),
+            verified: false,
+            name: wish.name.clone(),
+            size: wish.stamp.size,
+        }
+    }
+
     /// `to bob`, `to #kitchen (3 people)`, `from bob`.
     fn whom(&self) -> String {
         match (&self.room, self.people.as_slice()) {
+            (Some(room), [_]) => format!("to #{room} (1 person)"),
             (Some(room), people) => format!("to #{room} ({} people)", people.len()),
             (None, people) if self.sending => format!("to {}", people.join(", ")),
             (None, people) => format!("from {}", people.join(", ")),
@@ -146,12 +161,12 @@ impl fmt::Display for News {
     }
 }
 
-/// `12.0 MiB in 3.1 s, 3.87 MiB/s, sha256 ..`.
+/// `12.0 MiB in 3.1 s, 3.87 MiB/s, sealed sha256 ..`: of the blob, the same at both ends.
 struct Summary<'a>(Bytes, &'a Took);
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Summary(size, Took { time, rate, sha256 }) = self;
-        write!(f, "{size} in {}, {}/s, sha256 {}", Span(*time), Bytes(*rate), HEXLOWER.encode(sha256))
+        write!(f, "{size} in {}, {}/s, sealed sha256 {}", Span(*time), Bytes(*rate), HEXLOWER.encode(sha256))
     }
 }

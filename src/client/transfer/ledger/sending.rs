@@ -46,62 +46,60 @@ impl std::fmt::Display for Unwilling {
 }
 
 impl Ledger {
-    /// Begins to send a file, or goes on with it: the same file to the same people, as it was when an
-    /// earlier session was interrupted, keeps its number.
-    pub fn send(&mut self, now: Instant, wish: Wish, fresh: &mut dyn Fresh) -> Result<Number, Unwilling> {
-        let Wish { path, stamp, name, room, readers } = wish;
-        if readers.is_empty() {
-            return Err(Unwilling::Nobody);
-        }
-        let readers: Vec<String> = readers.iter().map(|reader| reader.shown().to_string()).collect();
-        let room = room.map(|room| room.shown().trim_start_matches('#').to_owned());
-        if let Some(number) = self.same(&path, &stamp, &room, &readers) {
-            return Ok(number);
-        }
-        Plan::new(stamp.size).map_err(|_| Unwilling::TooLarge)?;
-        if self.entries.len() >= ENTRIES_MAX {
-            return Err(Unwilling::TooMany);
-        }
-        let (key, prefix) = new_key(fresh);
-        let people = readers.clone();
-        let record = Record::Sending(Sending {
-            path,
-            stamp,
-            name,
-            room,
-            readers,
-            key,
-            prefix,
-            blob: None,
-            whole: None,
-        });
-        let number = self.next_number();
-        let entry = Entry::new(number, record, State::Waiting { until: now, why: None });
-        let entry = Entry { people, ..entry };
-        entry.keep(&mut self.wants);
-        self.entries.insert(number, entry);
-        self.advance(now);
-        Ok(number)
-    }
-
-    /// A transfer of this very file to these very people that is not over.
-    fn same(
-        &self,
-        path: &PathBuf,
-        stamp: &Stamp,
-        room: &Option<String>,
-        readers: &[String],
-    ) -> Option<Number> {
+    /// A transfer of this file that is not over, as it was when an earlier session was interrupted: to
+    /// the same person, or in the same room, whoever was there then.
+    pub fn find(&self, wish: &Wish) -> Option<Number> {
         let same = |sending: &Sending| {
-            (&sending.path, &sending.stamp, &sending.room) == (path, stamp, room)
-                && sending.readers == readers
-                && sending.whole.is_none()
+            let place = (&sending.path, &sending.stamp, &sending.room)
+                == (&wish.path, &wish.stamp, &wish.room.as_ref().map(shown_room));
+            let readers = wish.room.is_some() || sending.readers == shown_users(&wish.readers);
+            place && readers
         };
         let found = self.entries().find(|entry| match &entry.record {
             Record::Sending(sending) => same(sending),
             Record::Receiving(_) => false,
         });
         found.map(Entry::number)
+    }
+
+    /// A number for a transfer to come.
+    pub fn reserve(&mut self) -> Number {
+        self.next_number()
+    }
+
+    /// Begins to send a file.
+    pub fn send(
+        &mut self,
+        now: Instant,
+        number: Number,
+        wish: Wish,
+        fresh: &mut dyn Fresh,
+    ) -> Result<(), Unwilling> {
+        let Wish { path, stamp, name, room, readers } = wish;
+        if readers.is_empty() {
+            return Err(Unwilling::Nobody);
+        }
+        Plan::new(stamp.size).map_err(|_| Unwilling::TooLarge)?;
+        if self.entries.len() >= ENTRIES_MAX {
+            return Err(Unwilling::TooMany);
+        }
+        let (key, prefix) = new_key(fresh);
+        let record = Record::Sending(Sending {
+            path,
+            stamp,
+            name,
+            room: room.as_ref().map(shown_room),
+            readers: shown_users(&readers),
+            key,
+            prefix,
+            blob: None,
+            whole: None,
+        });
+        let entry = Entry::new(number, record, State::Waiting { until: now, why: None });
+        entry.keep(&mut self.wants);
+        self.entries.insert(number, entry);
+        self.advance(now);
+        Ok(())
     }
 
     /// The message to a reader was taken, or why it was not. Once it is kept that it was, the message
@@ -283,6 +281,14 @@ impl Entry {
         };
         Took { time, rate, sha256 }
     }
+}
+
+fn shown_room(room: &RoomName) -> String {
+    room.shown().trim_start_matches('#').to_owned()
+}
+
+fn shown_users(users: &[UserName]) -> Vec<String> {
+    users.iter().map(|user| user.shown().to_string()).collect()
 }
 
 fn new_key(fresh: &mut dyn Fresh) -> (FileKey, [u8; PREFIX_BYTES]) {

@@ -5,6 +5,7 @@ use crate::client::private::row::Table;
 use crate::client::transfer::ledger::receiving::{Offer, Unfit};
 use crate::client::transfer::ledger::sending::{Unwilling, Wish};
 use crate::client::transfer::place::{Inode, Stamp};
+use crate::client::transfer::transfers::Focus;
 use crate::client::transfer::unpack::Wrong;
 use crate::e2e::file::FileKey;
 
@@ -29,7 +30,7 @@ struct Desk {
 impl Desk {
     fn new() -> Desk {
         let mut fresh = Counting(0);
-        let ledger = Ledger::load(&Rows::default(), &mut fresh);
+        let ledger = Ledger::load(&Rows::default(), Focus::All, &mut fresh);
         let mut desk = Desk { ledger, rows: Rows::default(), fresh, now: Instant(1_000) };
         desk.ledger.connected(desk.now, true);
         desk
@@ -37,7 +38,7 @@ impl Desk {
 
     /// Another session on the rows that were kept.
     fn restart(&mut self) {
-        self.ledger = Ledger::load(&self.rows, &mut self.fresh);
+        self.ledger = Ledger::load(&self.rows, Focus::All, &mut self.fresh);
         self.ledger.connected(self.now, true);
     }
 
@@ -80,7 +81,11 @@ impl Desk {
     }
 
     fn send(&mut self, wish: Wish) -> Result<Number, Unwilling> {
-        self.ledger.send(self.now, wish, &mut self.fresh)
+        if let Some(number) = self.ledger.find(&wish) {
+            return Ok(number);
+        }
+        let number = self.ledger.reserve();
+        self.ledger.send(self.now, number, wish, &mut self.fresh).map(|()| number)
     }
 
     /// A file on its way to bob, with its worker at work.
@@ -151,7 +156,7 @@ fn a_file_goes_out() {
     desk.answer(1, Ok(Reply::Done));
     desk.expect(&["keep", "note 1 bob FileNote(100 bytes) key 1"]);
     desk.ledger.noted(desk.now, Number(1), &user("bob"), Ok(()));
-    let sent = format!("news sent plan.pdf to bob: 100 bytes in 2.0 s, 50 bytes/s, sha256 {SHA}");
+    let sent = format!("news sent plan.pdf to bob: 100 bytes in 2.0 s, 50 bytes/s, sealed sha256 {SHA}");
     desk.expect(&["keep", &sent]);
     assert_eq!(desk.rows.of(Table::Transfers).count(), 0);
     assert!(!desk.ledger.is_busy());
@@ -175,7 +180,7 @@ fn a_file_comes_in_only_when_it_was_accepted() {
     desk.expect(&["keep", "tell 1 Settle"]);
     desk.report(1, Report::Placed(Some("dir/a_b.txt".into())));
     let took = "100 bytes in 0.0 s, 0 bytes/s";
-    desk.expect(&["keep", &format!("news received dir/a_b.txt from bob: {took}, sha256 {SHA}")]);
+    desk.expect(&["keep", &format!("news received dir/a_b.txt from bob: {took}, sealed sha256 {SHA}")]);
     assert_eq!(desk.rows.of(Table::Transfers).count(), 0);
     assert_eq!(desk.ledger.accept(desk.now, Number(1), "dir".into()), Err(Unfit::Unknown));
 }
@@ -356,7 +361,7 @@ fn a_room_gets_one_upload_and_a_message_each() {
     desk.expect(&["note 1 carol FileNote(100 bytes) key 1"]);
     desk.ledger.noted(desk.now, Number(1), &user("carol"), Err("blocked".into()));
     let wants = desk.wants();
-    assert_eq!(wants.last().unwrap(), "news menu.txt to #kitchen (1 people): blocked", "{wants:?}");
+    assert_eq!(wants.last().unwrap(), "news menu.txt to #kitchen (1 person): blocked", "{wants:?}");
 }
 
 #[test]

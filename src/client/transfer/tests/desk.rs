@@ -13,7 +13,7 @@ use crate::client::transfer::ledger::receiving::Offer;
 use crate::client::transfer::pool::Credentials;
 use crate::client::transfer::record::Number;
 use crate::client::transfer::tests::stub::Stub;
-use crate::client::transfer::transfers::{Ground, Transfers};
+use crate::client::transfer::transfers::{Focus, Ground, To, Transfers};
 use crate::client::trust::Trust;
 use crate::e2e::content::FileNote;
 use crate::proto::command::Command;
@@ -61,7 +61,7 @@ impl<'a> Desk<'a> {
             ring.condition.notify_all();
         });
         let trust = Trust::new("/nowhere/known_servers".into(), false);
-        let mut transfers = Transfers::new(stub.target(), trust, &rows, wake).expect("transfers");
+        let mut transfers = Transfers::new(stub.target(), trust, &rows, wake, Focus::All).expect("transfers");
         let credentials = Credentials { user: "alice".into(), token: Secret::new("token") };
         transfers.connected(Instant(0), Some(credentials));
         let floor = Floor {
@@ -89,8 +89,8 @@ impl<'a> Desk<'a> {
     }
 
     pub fn send(&mut self, path: &Path) -> Number {
-        let bob = vec![UserName::parse("bob").expect("a name")];
-        self.transfers.send(self.now(), path, None, bob).expect("it is sent")
+        let bob = UserName::parse("bob").expect("a name");
+        self.transfers.send(path, To::Person(bob)).expect("it is sent")
     }
 
     /// Receives what another desk has sent.
@@ -137,7 +137,7 @@ impl<'a> Desk<'a> {
     /// Works until there is nothing more to do, and returns what it told last.
     #[track_caller]
     pub fn finish(&mut self) -> News {
-        self.until(|desk| !desk.transfers.ledger().is_busy());
+        self.until(|desk| desk.transfers.is_idle());
         self.floor.news.last().expect("it tells how it ended").clone()
     }
 
@@ -178,7 +178,7 @@ impl Ground for Floor<'_> {
         Ok(ticket)
     }
 
-    fn note(&mut self, _: &UserName, note: FileNote) -> Result<(), String> {
+    fn note(&mut self, _: Number, _: &UserName, note: FileNote) -> Result<(), String> {
         self.notes.push(note);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 mod desk;
 mod pipelines;
-mod stub;
+pub mod stub;
 
 use std::convert::Infallible;
 

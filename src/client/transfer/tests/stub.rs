@@ -16,7 +16,9 @@ use crate::dialect::frame::server::ServerFrame;
 use crate::dialect::frame::{Decoded, Head};
 use crate::proto::command::Command;
 use crate::proto::event::Answer;
-use crate::proto::id::FileId;
+use crate::proto::id::{AccountId, DeviceId, FileId};
+use crate::proto::keys::Devices;
+use crate::proto::name::UserName;
 use crate::proto::refusal::Code;
 use crate::proto::time::Timestamp;
 
@@ -103,6 +105,11 @@ impl Stub {
         let gone = || refused(Code::NoSuchFile);
         let id = |file: &str| FileId::parse(file).expect("a file");
         match command {
+            Command::Devices { user: Some(user) } => {
+                let user = UserName::parse(user).expect("a name");
+                let devices = DeviceId::new(1).map(|device| (device, None)).into_iter().collect();
+                Ok(Answer::Devices(Devices { user, uid: Some(AccountId(2)), identity: None, devices }))
+            }
             Command::Upload { size, readers: _ } => {
                 state.made += 1;
                 let file = FileId([state.made; 16]);
