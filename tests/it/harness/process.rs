@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::DEADLINE;
 
@@ -72,7 +72,12 @@ impl Process {
 
     /// The next line on stdout; `None` once the program has closed it, which it does by ending.
     pub fn line(&mut self) -> Option<String> {
-        match self.lines.recv_timeout(DEADLINE) {
+        self.line_within(DEADLINE)
+    }
+
+    /// The same for what takes longer, such as a large file.
+    pub fn line_within(&mut self, patience: Duration) -> Option<String> {
+        match self.lines.recv_timeout(patience) {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => panic!("no line and no end of the program in time"),
