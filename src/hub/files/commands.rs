@@ -171,7 +171,7 @@ impl Hub {
             return Err(Refusal::new(Code::Incomplete, text));
         }
         self.files.table.set_state(file, State::Finishing);
-        self.files.table.get_mut(file).expect("found").under_way += 1;
+        self.files.table.get_mut(file).expect("found").finishing = true;
         self.submit_chore(FileJob::Finish { origin: ask.origin(), file, size }, out);
         self.wait(ask.conn, Waiting::Finish, out);
         Ok(())
@@ -187,7 +187,7 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) {
         let entry = self.files.table.get_mut(file).expect("a file stays while it is finished");
-        entry.under_way -= 1;
+        entry.finishing = false;
         let is_leaving = entry.state != State::Finishing;
         let ask = Ask { conn: origin.conn, re: origin.re, now };
         match outcome {

@@ -27,7 +27,7 @@ impl Hub {
 
     /// A file that is to go does so when nothing is written to it any more.
     pub(super) fn leave_when_idle(&mut self, file: FileId, out: &mut Vec<Effect>) {
-        let Some(entry) = self.files.table.get_mut(file).filter(|entry| entry.under_way == 0) else { return };
+        let Some(entry) = self.files.table.get_mut(file).filter(|entry| entry.is_idle()) else { return };
         if let State::Leaving { submitted, .. } = &mut entry.state
             && !std::mem::replace(submitted, true)
         {

@@ -138,10 +138,14 @@ impl Hub {
         self.files.chores_left == CHORES_MAX && self.files.pool.out() == 0
     }
 
-    /// Panics unless the pieces that wait to be sent, so many, are among those that are out.
+    /// Panics unless every piece that is out is at the lane, or one of those, so many, that wait to be sent.
     pub fn check_pieces(&self, sending: usize) {
         let out = self.files.pool.out();
-        assert!(out >= sending, "{sending} pieces are to be sent, and {out} are out");
+        let at_lane: usize = self.files.table.iter().map(|(_, entry)| entry.under_way as usize).sum();
+        assert!(
+            out == at_lane + sending,
+            "{at_lane} pieces are at the lane and {sending} are to be sent, and {out} are out"
+        );
     }
 
     /// Panics if an invariant is broken, which only a bug can do.

@@ -33,8 +33,10 @@ pub(super) struct Entry {
     pub stored: u64,
     /// Bytes that are in the file or on their way into it: where the next PUT goes on.
     pub accepted: u64,
-    /// Pieces that the lane is to write or to read, and one more while it finishes the upload.
+    /// Pieces that the lane is to write or to read.
     pub under_way: u32,
+    /// The lane finishes the upload, whatever has become of it since.
+    pub finishing: bool,
     /// Accounts that do not want it.
     pub declined: Vec<AccountId>,
 }
@@ -119,6 +121,7 @@ impl Table {
             stored,
             accepted: stored,
             under_way: 0,
+            finishing: false,
             declined,
         };
         let before = self.entries.insert(id, entry);
@@ -244,6 +247,11 @@ impl Table {
 impl Entry {
     pub fn is_complete(&self) -> bool {
         self.state == State::Complete
+    }
+
+    /// The lane does nothing with it.
+    pub fn is_idle(&self) -> bool {
+        self.under_way == 0 && !self.finishing
     }
 }
 
