@@ -123,10 +123,23 @@ struct Data {
     ready: bool,
     /// PUTs that are not answered: request, file, offset, bytes.
     puts: VecDeque<(u32, usize, usize, usize)>,
-    /// GETs under way: file, what comes next, the end; whether it was cancelled.
-    gets: BTreeMap<u32, (usize, usize, usize, bool)>,
+    /// GETs under way.
+    gets: BTreeMap<u32, Get>,
+    /// Nothing is taken from it, so that pieces wait to be sent.
+    deaf: bool,
     /// It sent garbage, and has to be closed for it.
     doomed: bool,
+}
+
+#[derive(Debug)]
+struct Get {
+    file: usize,
+    /// What comes next, and the end.
+    next: usize,
+    end: usize,
+    /// The file was not known to be complete when this was asked for.
+    early: bool,
+    cancelled: bool,
 }
 
 impl Carrier {
@@ -155,6 +168,11 @@ impl Carrier {
         };
         if !lines.logged_in {
             return;
+        }
+        let receiving: Vec<usize> =
+            (0..self.data.len()).filter(|&data| !self.data[data].gets.is_empty()).collect();
+        if !receiving.is_empty() && world.random.per_mille(CUT_PER_MILLE) {
+            return self.cut_off(*world.random.pick(&receiving), world);
         }
         match world.random.below(12) {
             0 if self.data.len() < 3 => self.connect_data(world),
@@ -196,6 +214,7 @@ impl Carrier {
             ready: false,
             puts: VecDeque::new(),
             gets: BTreeMap::new(),
+            deaf: false,
             doomed: false,
         });
     }
@@ -266,7 +285,7 @@ impl Carrier {
         if let Some((&request, get)) = data.gets.iter_mut().next()
             && random.per_mille(100)
         {
-            get.3 = true;
+            get.cancelled = true;
             let mut wire = Vec::new();
             ClientFrame::Cancel { request }.encode(&mut wire);
             return world.net.send(data.pipe, &wire);
@@ -282,7 +301,19 @@ impl Carrier {
         let (offset, length) = (from as u64, length as u64);
         ClientFrame::Get { request, file: files[file].id, offset, length }.encode(&mut wire);
         world.net.send(data.pipe, &wire);
-        data.gets.insert(request, (file, from, end, false));
+        let early = !files[file].complete;
+        data.gets.insert(request, Get { file, next: from, end, early, cancelled: false });
+        data.deaf |= random.per_mille(150);
+    }
+
+    /// Is gone while a file comes: what is read for it, or waits to be sent, is for nobody.
+    fn cut_off(&mut self, data: usize, world: &mut World) {
+        let data = &mut self.data[data];
+        match world.random.per_mille(700) {
+            true => world.net.reset(data.pipe),
+            false => world.net.end(data.pipe),
+        }
+        data.doomed = true;
     }
 
     fn misbehave(&mut self, world: &mut World) {
@@ -375,16 +406,16 @@ impl Data {
                 known.stored = known.stored.max(stored);
             }
             ServerFrame::Data { request, offset, bytes } => {
-                let (index, next, end, _) = self.gets.get_mut(&request).expect("it was asked for");
-                assert!(offset == *next as u64, "a gap, or something twice");
-                let expected = File::bytes(*index, *next, *next + bytes.len());
+                let get = self.gets.get_mut(&request).expect("it was asked for");
+                assert!(offset == get.next as u64, "a gap, or something twice");
+                let expected = File::bytes(get.file, get.next, get.next + bytes.len());
                 assert!(bytes == expected, "{} bytes at {offset} are not what was sent", bytes.len());
-                *next += bytes.len();
-                assert!(*next <= *end, "more than was asked for");
+                get.next += bytes.len();
+                assert!(get.next <= get.end, "more than was asked for");
             }
             ServerFrame::End { request } => {
-                let (_, next, end, cancelled) = self.gets.remove(&request).expect("it was asked for");
-                assert!(next == end || cancelled, "it ends at {next}, before {end}");
+                let get = self.gets.remove(&request).expect("it was asked for");
+                assert!(get.next == get.end || get.cancelled, "it ends too early: {get:?}");
             }
             ServerFrame::Pong { .. } => panic!("nobody pings"),
             ServerFrame::Error { request: 0, code, .. } => {
@@ -393,15 +424,15 @@ impl Data {
                 self.doomed = true;
             }
             ServerFrame::Error { request, offset, code, .. } => {
-                if let Some((index, from, end, _)) = self.gets.remove(&request) {
-                    let file = &files[index];
+                if let Some(get) = self.gets.remove(&request) {
+                    let file = &files[get.file];
                     let deserved = match code {
-                        "bad-offset" => from.max(end) > file.size && offset == file.size as u64,
-                        "no-such-file" => !file.complete || file.leaving,
+                        "bad-offset" => get.next.max(get.end) > file.size && offset == file.size as u64,
+                        "no-such-file" => get.early || file.leaving,
                         "storage-unavailable" | "too-many" => true,
                         _ => false,
                     };
-                    assert!(deserved, "GET of {file:?} from {from}: {code}");
+                    assert!(deserved, "{get:?} of {file:?}: {code}");
                     return;
                 }
                 let place = self.puts.iter().position(|put| put.0 == request).expect("it was sent");
@@ -472,8 +503,13 @@ fn turn(world: &mut World, people: &mut [Carrier], files: &mut Vec<File>) {
     world.turn(&mut []);
     for (me, person) in people.iter_mut().enumerate() {
         person.look(me, world, files);
+        let deaf: Vec<usize> = person.data.iter().filter(|data| data.deaf).map(|data| data.pipe).collect();
         for pipe in person.links().collect::<Vec<_>>() {
-            let most = if world.calm { usize::MAX } else { world.random.between(0, 3_000) };
+            let most = match world.calm {
+                true => usize::MAX,
+                false if deaf.contains(&pipe) => 0,
+                false => world.random.between(0, 3_000),
+            };
             world.net.take(pipe, most);
             if world.net.pipes[pipe].shut {
                 world.net.end(pipe);
@@ -583,11 +619,14 @@ impl Carrier {
         let mut wire = Vec::new();
         ClientFrame::Get { request, file: files[index].id, offset: 0, length: 0 }.encode(&mut wire);
         world.net.send(data.pipe, &wire);
-        data.gets.insert(request, (index, 0, files[index].size, false));
+        let end = files[index].size;
+        data.gets.insert(request, Get { file: index, next: 0, end, early: false, cancelled: false });
     }
 }
 
 const NAMES: [&str; 3] = ["anna", "bert", "cleo"];
 const PASSWORD: &str = "password1";
+/// How often somebody goes away to whom a file comes, of a thousand times that they could do something else.
+const CUT_PER_MILLE: usize = 60;
 /// Turns that it may take until nothing is under way any more.
 const SETTLE_TURNS: usize = 5_000;
