@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sottovoce::client::arrive::arrive;
 use sottovoce::client::choose::{Given, Unusable, choose_login, given_secret, recovery_key, user_name};
+use sottovoce::client::handover::ask::{Order, hand_over};
 use sottovoce::client::home::Home;
 use sottovoce::client::link::typed::Typed;
 use sottovoce::client::link::{Link, Target};
@@ -134,6 +135,11 @@ enum Task {
         text: Vec<String>,
     },
     /// Send files to somebody, encrypted end to end; an interrupted one goes on when it is sent again
+    ///
+    /// While a sotto runs that has the keys of this account open (the screen, --plain, receive or another
+    /// send), the files are handed over to it: it sends them, and progress, result and exit status are
+    /// shown here as ever. Nothing is asked for then, neither password nor passphrase. Ctrl-C leaves them
+    /// to the sotto that runs; /cancel there ends them.
     Send {
         user: String,
         #[arg(required = true, value_name = "FILE")]
@@ -228,6 +234,16 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     if !authorities.as_os_str().is_empty() {
         trust = trust.with_authorities(&authorities).map_err(Failure::Usage)?;
     }
+    if let Job::Send(to, files) = &job
+        && !(arguments.guest || arguments.put_aside || arguments.register)
+    {
+        let user = name_of(&user)?;
+        let directory = home.keys(&server, &user);
+        let order = Order { directory: &directory, server: &server, user: &user, to, files };
+        if let Some(ending) = hand_over(order)? {
+            return finish(ending);
+        }
+    }
     let given = Given {
         guest: arguments.guest,
         register: arguments.register,
@@ -257,6 +273,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let person = terminal.as_mut().map(|terminal| terminal as &mut dyn Person);
     let choice = Choice { passphrase, put_aside: arguments.put_aside, device: settings.device };
     begin(&mut link, &home, &choice, person)?.map_err(Failure::Running)?;
+    if !matches!(job, Job::Errand(_)) {
+        link.take_over_files();
+    }
     match job {
         Job::Errand(own) => return finish(errand(link, &home, own, early, &mut io::stdout())?),
         Job::Receive(options) => return finish(receive::receive(link, &home, options, early)?),

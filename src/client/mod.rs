@@ -8,6 +8,7 @@
 //! - [`trust`] tells whether the server is the one it should be.
 //! - [`private`] keeps private messages encrypted end to end: identity, sessions, trust.
 //! - [`transfer`] sends and receives encrypted files.
+//! - [`handover`] takes files over from `sotto send` in another process.
 //! - [`vault`] keeps what it wants kept, sealed, on the disk.
 //! - [`privacy`] is what people type and read about it: passphrases, devices, trust.
 //! - [`keep`] reads and replaces small private files.
@@ -40,7 +41,9 @@
 
 pub mod arrive;
 pub mod bars;
+pub mod batch;
 pub mod choose;
+pub mod handover;
 pub mod home;
 pub mod input;
 pub mod keep;

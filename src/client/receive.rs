@@ -5,11 +5,11 @@ use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::PathBuf;
 
 use crate::client::bars::Bars;
+use crate::client::batch::ready;
 use crate::client::home::Home;
 use crate::client::link::Link;
 use crate::client::link::typed::{Input, Typed};
 use crate::client::plain::Ending;
-use crate::client::send::ready;
 use crate::client::session::event::Event;
 use crate::client::transfer::ledger::news::{News, What};
 use crate::client::transfer::pace::Bytes;
@@ -77,9 +77,7 @@ pub fn receive(link: Link, home: &Home, options: Options, early: Vec<Event>) -> 
         }
         run.ask()?;
         run.end_if_done();
-        if let Some(transfers) = run.link.transfers() {
-            run.bars.draw(transfers.ledger(), run.link.now().mono);
-        }
+        run.bars.follow(&run.link);
         events = run.link.poll(None)?;
     }
 }

@@ -1,19 +1,15 @@
 //! `sotto send USER FILE...`: files that are at the server, and told of, when this returns.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::client::bars::Bars;
+use crate::client::batch::{Batch, Said, ending, ready};
 use crate::client::home::Home;
 use crate::client::link::Link;
 use crate::client::plain::Ending;
-use crate::client::privacy::tell;
-use crate::client::private::State;
-use crate::client::session::event::{Event, Place};
-use crate::client::transfer::ledger::news::{News, What};
-use crate::client::transfer::record::Number;
+use crate::client::session::event::Event;
 use crate::proto::name::UserName;
 
 /// Sends files to somebody over a link that has logged in and unlocked its keys, and quits.
@@ -25,25 +21,22 @@ pub fn send(
     early: Vec<Event>,
 ) -> io::Result<Ending> {
     let server = link.target().server.clone();
-    let mut run = Run { bars: Bars::default(), open: BTreeSet::new(), failures: 0, quitting: false };
+    let mut bars = Bars::default();
+    let mut batch = Batch::default();
     let until = Instant::now() + PATIENCE;
-    let mut begun = false;
+    let (mut begun, mut quitting) = (false, false);
     let mut events = early;
     loop {
         for event in events {
             home.heed(&server, link.session().user(), &event)?;
             match event {
-                Event::Transfer(news) => run.heed(&news),
+                Event::Transfer(news) => bars.said(batch.heed(&news)),
                 Event::LoginRefused(refused) => return Ok(Ending::Refused(refused.to_string())),
-                Event::Lost(why) => run.bars.error(format_args!("sotto: {why}; trying again")),
+                Event::Lost(why) => bars.error(format_args!("sotto: {why}; trying again")),
                 Event::Stopped(_) => {
-                    return Ok(match (link.untrusted(), run.failures) {
-                        (Some((_, text)), _) => Ending::Failed(text),
-                        (None, 0) => Ending::Done,
-                        (None, 1) if files.len() == 1 => Ending::Failed("the file was not sent".into()),
-                        (None, failed) => {
-                            Ending::Failed(format!("{failed} of {} files were not sent", files.len()))
-                        }
+                    return Ok(match link.untrusted() {
+                        Some((_, text)) => Ending::Failed(text),
+                        None => ending(batch.failures(), files.len()),
                     });
                 }
                 _ => {}
@@ -53,85 +46,29 @@ pub fn send(
             match ready(&link) {
                 Some(Ok(())) => {
                     begun = true;
-                    files.iter().for_each(|file| run.begin(&mut link, to, file));
+                    for file in files {
+                        let begun = batch.begin(&mut link, to, file);
+                        bars.said(begun.err().map(Said::Error));
+                    }
                 }
                 Some(Err(why)) => return Ok(Ending::Failed(why)),
-                None if Instant::now() >= until => {
-                    return Ok(Ending::Failed("gave up: the server has not answered".to_owned()));
-                }
+                None if Instant::now() >= until => return Ok(Ending::Failed(GAVE_UP.to_owned())),
                 None => {}
             }
         }
         let settled = link.has_settled_files() && link.session().is_settled();
-        if begun && run.open.is_empty() && settled && !run.quitting {
-            run.quitting = true;
+        if begun && batch.is_over(&link) && settled && !quitting {
+            quitting = true;
             let now = link.now();
             link.session_mut().quit(now, None);
         }
-        if let Some(transfers) = link.transfers() {
-            run.bars.draw(transfers.ledger(), link.now().mono);
-        }
+        bars.follow(&link);
         let left = until.saturating_duration_since(Instant::now());
         events = link.poll(Some(left).filter(|_| !begun))?;
     }
 }
 
-/// Whether files can be sent and received; `None`: not yet.
-pub fn ready(link: &Link) -> Option<Result<(), String>> {
-    let session = link.session();
-    if session.is_guest() {
-        return Some(Err("not-registered: files are for accounts; guests have no keys".to_owned()));
-    }
-    match session.private().map(|private| private.state()) {
-        Some(State::Ready) => Some(Ok(())),
-        Some(State::Offline | State::Starting) => None,
-        _ => {
-            let why = tell::why_off(session);
-            Some(Err(why.unwrap_or_else(|| "private-off: private messages are off on this device".into())))
-        }
-    }
-}
-
-struct Run {
-    bars: Bars,
-    /// Files that are not over.
-    open: BTreeSet<Number>,
-    failures: usize,
-    quitting: bool,
-}
-
-impl Run {
-    fn begin(&mut self, link: &mut Link, to: &UserName, file: &std::path::Path) {
-        match link.send_file(file, &Place::Person(to.clone())) {
-            Ok(number) => drop(self.open.insert(number)),
-            Err(why) => {
-                self.failures += 1;
-                self.bars.error(format_args!("sotto: {why}"));
-            }
-        }
-    }
-
-    fn heed(&mut self, news: &News) {
-        let ours = self.open.contains(&news.number);
-        match &news.what {
-            What::Sent { .. } if ours => self.bars.line(news),
-            // After the file was sent: the message about it was refused.
-            What::NotTold { .. } => {
-                self.failures += 1;
-                self.bars.error(format_args!("sotto: {news}"));
-            }
-            What::Anew | What::Interrupted { .. } if ours => self.bars.error(format_args!("sotto: {news}")),
-            What::Failed { .. } if ours => {
-                self.failures += 1;
-                self.bars.error(format_args!("sotto: {news}"));
-            }
-            _ => return,
-        }
-        if news.is_last() {
-            self.open.remove(&news.number);
-        }
-    }
-}
+pub const GAVE_UP: &str = "gave up: the server has not answered";
 
 /// From the login to keys that can be used.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -12,6 +12,7 @@ mod harness;
 mod proxy;
 mod scene;
 
+mod handover;
 mod kills;
 mod refusals;
 mod secrecy;

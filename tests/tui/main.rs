@@ -14,6 +14,7 @@ mod harness;
 mod terminal;
 
 mod endings;
+mod handover;
 mod private;
 mod reconnecting;
 mod talking;

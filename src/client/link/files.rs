@@ -67,9 +67,11 @@ impl Link {
         self.files.transfers.as_mut()
     }
 
-    /// Nothing about files is on its way, messages about them included.
+    /// Nothing about files is on its way: messages about them, and words to those who handed them over,
+    /// included.
     pub fn has_settled_files(&self) -> bool {
-        self.transfers().is_none_or(Transfers::is_idle) && self.files.noted.is_empty()
+        let idle = self.transfers().is_none_or(Transfers::is_idle) && self.files.noted.is_empty();
+        idle && self.has_settled_handed()
     }
 
     /// Sends a file to somebody, or to everybody in a room who can read it.
@@ -91,6 +93,11 @@ impl Link {
             Place::Server => return Err(Unsent::NoRoom.to_string()),
         };
         self.files.transfers.as_mut().ok_or_else(off)?.send(path, to)
+    }
+
+    /// Of the files that somebody is being told of.
+    pub(super) fn notes_of_files(&self) -> impl Iterator<Item = Number> {
+        self.files.noted.values().map(|news| news.number)
     }
 
     /// Who is in a room beside this user.
@@ -206,6 +213,7 @@ impl Link {
         let kind = if news.is_bad() { Kind::Error } else { Kind::Notice };
         let now = self.now();
         self.session.note(now, place, kind, news.to_string());
+        self.tell_handed(&news);
         self.files.news.push(Event::Transfer(news));
     }
 }

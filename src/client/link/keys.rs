@@ -164,6 +164,7 @@ impl Link {
         // A program may unlock keys of its own in the session; it keeps them in memory, or elsewhere.
         let Some(keeping) = &mut self.keeping else { return Ok(()) };
         let Err(error) = keeping.vault.commit(&changes) else { return Ok(()) };
+        self.close_handover(&error.to_string());
         self.keeping = None;
         self.close_files();
         let now = self.now();

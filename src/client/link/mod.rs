@@ -36,8 +36,10 @@
 //! commits what the session wants kept before it sends or tells anything ([`keys`]).
 
 pub mod files;
+mod handed;
 pub mod keys;
 pub mod lines;
+mod listener;
 pub mod resolve;
 pub mod socket;
 pub mod typed;
@@ -52,6 +54,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustls::pki_types::ServerName;
 
 use crate::client::link::files::Files;
+use crate::client::link::handed::Handover;
 use crate::client::link::keys::Keeping;
 use crate::client::link::resolve::Resolver;
 use crate::client::link::socket::{Broken, Socket, Stage, client_config, sentence};
@@ -98,6 +101,8 @@ pub struct Link {
     begun: u64,
     started: Clock,
     pending: VecDeque<Event>,
+    // Before the vault: whoever opens that next is the one who listens.
+    handover: Handover,
     keeping: Option<Keeping>,
     files: Files,
 }
@@ -142,6 +147,7 @@ impl Link {
             begun: 0,
             started,
             pending: VecDeque::new(),
+            handover: Handover::default(),
             keeping: None,
             files: Files::default(),
         };
@@ -242,7 +248,7 @@ impl Link {
             while let Some(event) = self.session.poll_event() {
                 events.extend(self.heed_files(event));
             }
-            let again = self.turn_files() || self.session.has_changes();
+            let again = self.turn_files() | self.turn_handed() || self.session.has_changes();
             events.extend(self.take_news());
             if !again {
                 return;
@@ -254,7 +260,8 @@ impl Link {
     fn wait_for_system(&mut self, left: Option<Duration>) -> io::Result<()> {
         let now = self.now();
         let files = self.transfers().and_then(|transfers| transfers.next_deadline());
-        let deadline = [self.session.next_deadline(), files].into_iter().flatten().min();
+        let deadlines = [self.session.next_deadline(), files, self.handed_deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let deadline = deadline.map(|deadline| Duration::from_millis(deadline.since_ms(now.mono)));
         let mut sleep = [left, deadline].into_iter().flatten().min();
         if let Some(attempt) = &self.attempt {

@@ -36,7 +36,7 @@ pub mod typed;
 pub mod unpack;
 pub mod upload;
 pub mod worker;
-mod written_path;
+pub mod written_path;
 
 #[cfg(test)]
 mod tests;

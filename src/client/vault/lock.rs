@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use crate::client::keep;
+use crate::client::vault::Vault;
 use crate::client::vault::error::VaultError;
 
 /// Held open for its lock.
@@ -46,6 +47,16 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // What cannot be unlocked ends with the process.
         let _ = self.file.unlock();
+    }
+}
+
+impl Vault {
+    /// Another process has it open; the error says which.
+    pub fn in_use(directory: &Path) -> Option<VaultError> {
+        match Lock::take(directory) {
+            Err(in_use @ VaultError::InUse { .. }) => Some(in_use),
+            Ok(_) | Err(_) => None,
+        }
     }
 }
 

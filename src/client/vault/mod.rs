@@ -6,6 +6,7 @@
 //! keystore     the data key, sealed by the passphrase (e2e::keystore); replaced in one step
 //! private.db   SQLite: a table for each row::Table, and `vault` for its own; every value is sealed
 //! lock         held while a process has the vault open
+//! handover     where that process takes files over (client::handover); not of the vault's making
 //! ```
 //!
 //! Values never lie open on the disk. The keys of rows do: numbers of accounts and devices, and

@@ -1,0 +1,220 @@
+//! `sotto send` where another process has the vault open: hands its files over, and shows what comes of it.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::client::bars::Bars;
+use crate::client::batch::ending;
+use crate::client::handover::words::{Asked, Broken, FILES_MAX, Told, VERSION, Wire};
+use crate::client::handover::{Address, Nonces, Side, random};
+use crate::client::plain::Ending;
+use crate::client::transfer::place;
+use crate::client::trust::Server;
+use crate::client::vault::Vault;
+use crate::proto::name::UserName;
+
+/// What is to be sent, by whom, to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Of the vault that it takes.
+    pub directory: &'a Path,
+    pub server: &'a Server,
+    pub user: &'a UserName,
+    pub to: &'a UserName,
+    /// As they were typed.
+    pub files: &'a [PathBuf],
+}
+
+/// Hands files over to the process that has the vault open, and waits until they are sent. `None` if no
+/// process has it open: whoever asks can send them.
+pub fn hand_over(order: Order<'_>) -> io::Result<Option<Ending>> {
+    let until = Instant::now() + PATIENCE;
+    let mut interrupts = None;
+    loop {
+        // One that only looks, or is about to listen, is waited for.
+        let Some(in_use) = Vault::in_use(order.directory) else {
+            return Ok(interrupts.and_then(Interrupts::let_end));
+        };
+        let why = match Address::read(order.directory) {
+            Ok(Some(address)) => match meet(&address) {
+                Ok(wire) => {
+                    let interrupts = match &mut interrupts {
+                        Some(interrupts) => interrupts,
+                        none => none.insert(Interrupts::heed()?),
+                    };
+                    match (Caller { wire, interrupts, bars: Bars::default(), failures: 0 }).ask(order)? {
+                        Ok(ending) => return Ok(Some(ending)),
+                        Err(why) => why,
+                    }
+                }
+                Err(why) => why,
+            },
+            Ok(None) => "it takes no files over".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() >= until {
+            return Ok(Some(Ending::Failed(format!("{in_use} ({why})"))));
+        }
+        thread::sleep(REST);
+    }
+}
+
+/// Connects, and makes sure that it is who has written the address. The sentence says why not.
+fn meet(address: &Address) -> Result<Wire, String> {
+    let until = Instant::now() + MEET_PATIENCE;
+    let there = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port));
+    let told = |error: io::Error| format!("{there}: {error}");
+    let mut wire =
+        Wire::new(TcpStream::connect_timeout(&there, MEET_PATIENCE).map_err(told)?).map_err(told)?;
+    let nonce = random().map_err(told)?;
+    wire.say(&Asked::Hello { version: VERSION, nonce: nonce.clone() }).map_err(told)?;
+    match wire.hear(until) {
+        Ok(Told::Challenge { nonce: listener, proof }) => {
+            let nonces = Nonces { caller: nonce, listener };
+            if !address.proves(Side::Listener, &nonces, &proof) {
+                return Err(format!("{there}: this is not the one who wrote the address"));
+            }
+            let proof = address.proof(Side::Caller, &nonces);
+            wire.say(&Asked::Proof(proof)).map_err(told)?;
+            Ok(wire)
+        }
+        Ok(Told::Refused(why)) => Err(why),
+        Ok(_) => Err(format!("{there}: {}", Broken::Garbage)),
+        Err(broken) => Err(format!("{there}: {broken}")),
+    }
+}
+
+/// The one who asks, with a listener who is of the same user.
+struct Caller<'a> {
+    wire: Wire,
+    interrupts: &'a Interrupts,
+    bars: Bars,
+    /// Files that cannot be read, which were not handed over.
+    failures: usize,
+}
+
+impl Caller<'_> {
+    /// Hands over, and waits for the end. The inner error is why nothing was taken.
+    fn ask(mut self, order: Order<'_>) -> io::Result<Result<Ending, String>> {
+        let Order { server, user, to, files, .. } = order;
+        if files.len() > FILES_MAX {
+            let text = format!("too-many: at most {FILES_MAX} files are handed over at a time");
+            return Ok(Ok(Ending::Failed(text)));
+        }
+        let mut readable = Vec::new();
+        let mut complaints = Vec::new();
+        for file in files {
+            // Those who cannot be opened here are told of in the words that were typed.
+            match std::path::absolute(file).and_then(|full| place::open_source(&full).map(|_| full)) {
+                Ok(full) => readable.push(full),
+                Err(error) => complaints.push(format!("sotto: {}: {error}", file.display())),
+            }
+        }
+        if let Err(error) = self.request(server, user, to, readable) {
+            return Ok(Err(error.to_string()));
+        }
+        self.failures = complaints.len();
+        let mut taken = None;
+        loop {
+            if self.interrupts.came() {
+                return Ok(Ok(Ending::Failed(match taken {
+                    Some(process) => left_to(process),
+                    None => "interrupted; if the sotto that runs takes the files yet, /files there shows \
+                             them"
+                        .to_owned(),
+                })));
+            }
+            match self.wire.hear(Instant::now() + INTERRUPT_EVERY) {
+                Ok(Told::Taken { process }) => {
+                    taken = Some(process);
+                    complaints.drain(..).for_each(|complaint| self.bars.error(complaint));
+                }
+                Ok(Told::Progress(bars)) => self.bars.draw(&bars),
+                Ok(Told::Line(text)) => self.bars.line(text),
+                Ok(Told::Error(text)) => self.bars.error(format_args!("sotto: {text}")),
+                Ok(Told::Over { failures }) => {
+                    return Ok(Ok(ending(self.failures + failures, files.len())));
+                }
+                Ok(Told::Refused(why)) => return Ok(Ok(Ending::Failed(why))),
+                Ok(Told::Challenge { .. }) => return Ok(Ok(Ending::Failed(Broken::Garbage.to_string()))),
+                Err(Broken::Late) => {}
+                Err(broken) => {
+                    return Ok(match taken {
+                        Some(process) => Ok(Ending::Failed(ended(process))),
+                        None => Err(broken.to_string()),
+                    });
+                }
+            }
+        }
+    }
+
+    fn request(
+        &mut self,
+        server: &Server,
+        user: &UserName,
+        to: &UserName,
+        files: Vec<PathBuf>,
+    ) -> io::Result<()> {
+        let name = |name: &UserName| name.shown().to_string();
+        self.wire.say(&Asked::Send { server: server.to_string(), user: name(user), to: name(to) })?;
+        files.into_iter().try_for_each(|file| self.wire.say(&Asked::File(file)))?;
+        self.wire.say(&Asked::Go)
+    }
+}
+
+fn left_to(process: u32) -> String {
+    format!(
+        "left to the sotto that runs (process {process}), which goes on; /files there shows how far it is"
+    )
+}
+
+fn ended(process: u32) -> String {
+    format!(
+        "the sotto that was sending (process {process}) has ended; send the same files again, and they go on \
+         where they were"
+    )
+}
+
+/// Ctrl-C, and what a system sends that wants a program to end.
+#[derive(Debug)]
+struct Interrupts {
+    came: Arc<AtomicBool>,
+    /// They end this process, as they do without anybody who heeds them.
+    end: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    fn heed() -> io::Result<Interrupts> {
+        let interrupts = Interrupts { came: Arc::default(), end: Arc::default() };
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_default(signal, Arc::clone(&interrupts.end))?;
+            flag::register(signal, Arc::clone(&interrupts.came))?;
+        }
+        Ok(interrupts)
+    }
+
+    fn came(&self) -> bool {
+        self.came.load(Ordering::SeqCst)
+    }
+
+    /// From now on they end this process; if one came before, this is how.
+    fn let_end(self) -> Option<Ending> {
+        self.end.store(true, Ordering::SeqCst);
+        self.came().then(|| Ending::Failed("interrupted; nothing was sent".to_owned()))
+    }
+}
+
+/// For another process to give the vault back, or to listen.
+const PATIENCE: Duration = Duration::from_secs(5);
+const REST: Duration = Duration::from_millis(50);
+const MEET_PATIENCE: Duration = Duration::from_secs(2);
+/// How soon Ctrl-C is heeded.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(100);

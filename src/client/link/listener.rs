@@ -1,0 +1,256 @@
+//! Listens for `sotto send` ([`handover`](crate::client::handover)): a thread that accepts, and one for each
+//! caller. A request that is whole, and whose caller has proven to be of the same user, goes to the link;
+//! what the link says of it goes back.
+//!
+//! Others on this machine can connect, and that is all: whoever has not proven anything is given a moment,
+//! there are few of them at a time, and a new one takes the place of the oldest.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+
+use crate::client::handover::words::{Asked, Broken, FILES_MAX, Told, VERSION, Wire};
+use crate::client::handover::{Address, Nonces, Side, random};
+use crate::client::transfer::worker::Wake;
+use crate::proto::name::UserName;
+
+/// What a caller wants.
+pub(super) struct Request {
+    /// As whom it means to send, and where.
+    pub server: String,
+    pub user: String,
+    pub to: UserName,
+    /// Absolute.
+    pub files: Vec<PathBuf>,
+    /// What becomes of it. Without this, the conversation ends.
+    pub told: Sender<Told>,
+}
+
+/// See the [module](self). When it goes, what was told last is still sent.
+pub(super) struct Listener {
+    /// There until it goes.
+    requests: Option<Receiver<Request>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    address: Address,
+    /// Of the vault.
+    directory: PathBuf,
+    stopping: AtomicBool,
+    /// Callers who have proven nothing yet, the oldest first.
+    strangers: Mutex<VecDeque<(u64, TcpStream)>>,
+    /// Callers who have, and are served.
+    served: Mutex<usize>,
+    left: Condvar,
+    requests: Sender<Request>,
+    wake: Wake,
+}
+
+impl Listener {
+    /// Listens from now on, for those who can read the directory of this vault.
+    pub fn start(directory: &Path, wake: Wake) -> io::Result<Listener> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = Address::new(listener.local_addr()?.port())?;
+        let (sender, requests) = unbounded();
+        let shared = Arc::new(Shared {
+            address,
+            directory: directory.to_path_buf(),
+            stopping: AtomicBool::new(false),
+            strangers: Mutex::default(),
+            served: Mutex::default(),
+            left: Condvar::new(),
+            requests: sender,
+            wake,
+        });
+        shared.address.publish(directory)?;
+        // From here on it is taken away again, whatever happens.
+        let listening = Listener { requests: Some(requests), shared: Arc::clone(&shared) };
+        thread::Builder::new().name("handover".to_owned()).spawn(move || accept(&listener, &shared))?;
+        Ok(listening)
+    }
+
+    /// A request that nobody has taken yet.
+    pub fn next(&self) -> Option<Request> {
+        self.requests.as_ref()?.try_recv().ok()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // A file that stays is replaced by the next one who listens, and worth nothing until then.
+        let _ = self.shared.address.withdraw(&self.shared.directory);
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.requests = None;
+        // Whoever accepts looks up. If nobody does, the end of the process ends it.
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.shared.address.port));
+        let _ = TcpStream::connect_timeout(&address, LOOK_PATIENCE);
+        let served = lock(&self.shared.served);
+        // What cannot be sent in this time is not waited for.
+        let _ = self.shared.left.wait_timeout_while(served, LAST_PATIENCE, |served| *served > 0);
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    let mut number = 0;
+    for tcp in listener.incoming() {
+        if shared.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(tcp) = tcp else {
+            // No descriptors are left, say; others may be given back.
+            thread::sleep(ACCEPT_REST);
+            continue;
+        };
+        number += 1;
+        let Ok(kept) = tcp.try_clone() else { continue };
+        let mut strangers = lock(&shared.strangers);
+        if strangers.len() >= STRANGERS_MAX
+            && let Some((_, oldest)) = strangers.pop_front()
+        {
+            // It may have ended itself.
+            let _ = oldest.shutdown(Shutdown::Both);
+        }
+        strangers.push_back((number, kept));
+        drop(strangers);
+        let serving = Arc::clone(shared);
+        let serve = move || serve(tcp, number, &serving);
+        if thread::Builder::new().name(format!("handover {number}")).spawn(serve).is_err() {
+            forget(shared, number);
+        }
+    }
+}
+
+fn forget(shared: &Shared, number: u64) {
+    lock(&shared.strangers).retain(|(other, _)| *other != number);
+}
+
+/// One caller, from the first line to the last.
+fn serve(tcp: TcpStream, number: u64, shared: &Arc<Shared>) {
+    let outcome = Wire::new(tcp).map_err(Broken::Io).map(|mut wire| {
+        let until = Instant::now() + STRANGER_PATIENCE;
+        let met = meet(&mut wire, shared, until);
+        forget(shared, number);
+        let refused = met.and_then(|()| Served::begin(shared)).and_then(|served| {
+            let (told, from) = bounded(TOLD_MAX);
+            let request = read(&mut wire, until, told)?;
+            shared.requests.send(request).map_err(|_| "this sotto ends".to_owned())?;
+            (shared.wake)();
+            carry(&mut wire, &from);
+            drop(served);
+            Ok(())
+        });
+        if let Err(why) = refused {
+            // Whoever is gone need not know.
+            let _ = wire.say(&Told::Refused(why));
+            wire.part();
+        }
+    });
+    // Without a wire there is nobody to tell.
+    drop(outcome);
+    forget(shared, number);
+}
+
+/// Both prove that they have read the secret.
+fn meet(wire: &mut Wire, shared: &Shared, until: Instant) -> Result<(), String> {
+    let Asked::Hello { version, nonce } = hear(wire, until)? else { return Err(Broken::Garbage.to_string()) };
+    if version != VERSION {
+        return Err(format!("this sotto knows version {VERSION}, not {version}; end it and start it again"));
+    }
+    let listener = random().map_err(|error| error.to_string())?;
+    let nonces = Nonces { caller: nonce, listener };
+    let proof = shared.address.proof(Side::Listener, &nonces);
+    let challenge = Told::Challenge { nonce: nonces.listener.clone(), proof };
+    wire.say(&challenge).map_err(|error| error.to_string())?;
+    match hear(wire, until)? {
+        Asked::Proof(proof) if shared.address.proves(Side::Caller, &nonces, &proof) => Ok(()),
+        Asked::Proof(_) => Err("this proves nothing: the secret is another one".to_owned()),
+        _ => Err(Broken::Garbage.to_string()),
+    }
+}
+
+/// What a caller wants who has proven to be of the same user.
+fn read(wire: &mut Wire, until: Instant, told: Sender<Told>) -> Result<Request, String> {
+    let Asked::Send { server, user, to } = hear(wire, until)? else {
+        return Err(Broken::Garbage.to_string());
+    };
+    let to = UserName::parse(&to).map_err(|refusal| refusal.to_string())?;
+    let mut files = Vec::new();
+    loop {
+        match hear(wire, until)? {
+            Asked::File(_) if files.len() >= FILES_MAX => {
+                return Err(format!("too-many: at most {FILES_MAX} files are handed over at a time"));
+            }
+            Asked::File(path) if path.is_absolute() => files.push(path),
+            Asked::Go => return Ok(Request { server, user, to, files, told }),
+            _ => return Err(Broken::Garbage.to_string()),
+        }
+    }
+}
+
+fn hear(wire: &mut Wire, until: Instant) -> Result<Asked, String> {
+    wire.hear(until).map_err(|broken| broken.to_string())
+}
+
+/// Brings a caller what the link says of its files, until there is nothing more or nobody there.
+fn carry(wire: &mut Wire, from: &Receiver<Told>) {
+    loop {
+        let said = match from.recv_timeout(KNOCK_EVERY) {
+            Ok(told) => wire.say(&told),
+            Err(RecvTimeoutError::Timeout) => wire.knock(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if said.is_err() {
+            return;
+        }
+    }
+}
+
+/// A caller that is being served.
+struct Served<'a>(&'a Shared);
+
+impl Served<'_> {
+    fn begin(shared: &Shared) -> Result<Served<'_>, String> {
+        let mut served = lock(&shared.served);
+        if *served >= SERVED_MAX {
+            return Err(format!("busy: {SERVED_MAX} sotto send are served already"));
+        }
+        *served += 1;
+        Ok(Served(shared))
+    }
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.served) -= 1;
+        self.0.left.notify_all();
+    }
+}
+
+/// Nothing that a panicking thread could have left half done is behind these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Connections that have proven nothing.
+const STRANGERS_MAX: usize = 8;
+/// From a connection to its whole request.
+const STRANGER_PATIENCE: Duration = Duration::from_secs(5);
+/// Callers at a time: a script that sends one by one has one, and a person a few.
+const SERVED_MAX: usize = 32;
+/// Words that wait for a caller; more than [`FILES_MAX`] files bring at once.
+const TOLD_MAX: usize = 4_096;
+const _: () = assert!(TOLD_MAX > 2 * FILES_MAX);
+/// A caller who has gone is noticed.
+const KNOCK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_PATIENCE: Duration = Duration::from_millis(100);
+/// For last words when the program ends.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
+const ACCEPT_REST: Duration = Duration::from_millis(100);
