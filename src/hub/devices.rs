@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::hub::effect::Effect;
+use crate::hub::effect::{CloseReason, Effect};
 use crate::hub::job::StoreJob;
-use crate::hub::job::keys::{Gone, KeysJob, KeysRefusal};
+use crate::hub::job::keys::{Gone, KeysJob, KeysRefusal, TokenId};
 use crate::hub::moderation::no_such_user;
 use crate::hub::session::Waiting;
 use crate::hub::{Ask, Hub};
@@ -153,10 +153,30 @@ impl Hub {
         Ok(())
     }
 
-    pub(super) fn revoked(&mut self, ask: Ask, account: AccountId, gone: Gone, out: &mut Vec<Effect>) {
-        let device = gone.device;
-        self.device_gone(ask.conn, account, gone, out);
+    /// A device is revoked, and its token has ended: whatever it has open ends as well, or it could go on,
+    /// and enroll once more, until its connection breaks.
+    pub(super) fn revoked(
+        &mut self,
+        ask: Ask,
+        account: AccountId,
+        gone: Gone,
+        token: Option<TokenId>,
+        out: &mut Vec<Effect>,
+    ) {
+        let Gone { device, name, published } = gone;
+        let reader = self.mailboxes.detach(account, device);
+        let with_token = |conn: &ConnId| token.is_some() && self.tokens.get(conn) == token.as_ref();
+        let (ending, staying): (Vec<ConnId>, Vec<ConnId>) =
+            self.sessions_of(account).partition(|conn| Some(*conn) == reader || with_token(conn));
+        for conn in staying.into_iter().filter(|&conn| published && conn != ask.conn) {
+            out.push(Effect::Tell(conn, Event::DeviceChanged { device, name: name.clone(), added: false }));
+        }
         self.store_answers(ask, Answer::Revoked { device }, out);
+        let carrying = token.map(|token| self.data_conns_with(account, token)).unwrap_or_default();
+        for conn in ending.into_iter().chain(carrying) {
+            let text = "this device was revoked; whoever logs in again begins anew";
+            self.close(conn, Refusal::new(Code::Revoked, text), CloseReason::Revoked, out);
+        }
     }
 
     pub(super) fn keys_refused(&mut self, ask: Ask, refusal: KeysRefusal, out: &mut Vec<Effect>) {

@@ -67,6 +67,8 @@ pub enum CloseReason {
     /// Plain where only TLS is served.
     Plaintext,
     Quit,
+    /// The account's owner revoked the device that it belongs to.
+    Revoked,
     Shutdown,
     /// Its send queue reached the hard limit, or was the longest when all together were too long.
     SlowReader,
@@ -90,6 +92,7 @@ impl CloseReason {
             CloseReason::NotChat => "not-chat",
             CloseReason::Plaintext => "plaintext",
             CloseReason::Quit => "quit",
+            CloseReason::Revoked => "revoked",
             CloseReason::Shutdown => "shutdown",
             CloseReason::SlowReader => "slow-reader",
             CloseReason::Socket => "socket-error",

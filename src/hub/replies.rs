@@ -146,8 +146,8 @@ impl Hub {
                 self.published(ask(origin, now), account, (device, name), one_time, first, out)
             }
             KeysReply::Refused { origin, refusal } => self.keys_refused(ask(origin, now), refusal, out),
-            KeysReply::Revoked { origin, account, gone } => {
-                self.revoked(ask(origin, now), account, gone, out)
+            KeysReply::Revoked { origin, account, gone, token } => {
+                self.revoked(ask(origin, now), account, gone, token, out)
             }
             KeysReply::SendRefused { origin, refusal } => self.send_refused(ask(origin, now), refusal, out),
             KeysReply::Sent { origin, to, at, kept, full } => {

@@ -47,6 +47,7 @@ pub enum Code {
     PlaintextRefused,
     QuotaExceeded,
     RegistrationClosed,
+    Revoked,
     ServerFull,
     ShuttingDown,
     StorageUnavailable,
@@ -59,7 +60,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tests and documentation.
-    pub const ALL: [Code; 49] = [
+    pub const ALL: [Code; 50] = [
         Code::AlreadyNamed,
         Code::BadArgument,
         Code::BadFrame,
@@ -101,6 +102,7 @@ impl Code {
         Code::PlaintextRefused,
         Code::QuotaExceeded,
         Code::RegistrationClosed,
+        Code::Revoked,
         Code::ServerFull,
         Code::ShuttingDown,
         Code::StorageUnavailable,
@@ -155,6 +157,7 @@ impl Code {
             Code::PlaintextRefused => "plaintext-refused",
             Code::QuotaExceeded => "quota-exceeded",
             Code::RegistrationClosed => "registration-closed",
+            Code::Revoked => "revoked",
             Code::ServerFull => "server-full",
             Code::ShuttingDown => "shutting-down",
             Code::StorageUnavailable => "storage-unavailable",

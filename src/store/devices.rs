@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::e2e::identity::IdentityKey;
 use crate::hub::job::StoreReply;
-use crate::hub::job::keys::{Gone, KeysRefusal, KeysReply};
+use crate::hub::job::keys::{Gone, KeysRefusal, KeysReply, TokenId};
 use crate::proto::id::{AccountId, DeviceId, Origin};
 use crate::proto::keys::{DeviceAbout, PublicKey};
 use crate::proto::limits::DEVICES_PER_ACCOUNT_MAX;
@@ -82,7 +82,8 @@ pub(super) fn revoke(conn: &Connection, origin: Origin, account: AccountId, devi
             .execute((account.0, token))?;
     }
     conn.prepare_cached("DELETE FROM devices WHERE id = ?1")?.execute([id])?;
-    Ok(StoreReply::Keys(KeysReply::Revoked { origin, account, gone }))
+    let token = token.map(TokenId);
+    Ok(StoreReply::Keys(KeysReply::Revoked { origin, account, gone, token }))
 }
 
 /// The identity of an account, and the last number of its devices.

@@ -3,10 +3,13 @@
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use sottovoce::e2e::identity::Identity;
+use sottovoce::proto::limits::PIECE_BYTES;
 
+use crate::harness::data::{Data, noise, upload};
 use crate::harness::device::{Device, identity, number, one_time, one_time_key, public, signed};
 use crate::harness::json::Json;
 use crate::harness::server::Server;
+use crate::harness::wire::Heard;
 
 /// Numbers of the devices in a reply.
 fn numbers(reply: &Value) -> Vec<u64> {
@@ -292,29 +295,75 @@ fn a_new_and_a_revoked_device_are_told_to_one_s_other_sessions() {
     let server = Server::start();
     let mut scene = server.scene();
     scene.accounts(&["alice"]);
-    let mut first = server.json();
-    first.login("alice");
-    let mut first = Device::attached(first, "alice");
-    let mut second = server.json();
-    let token = second.login("alice");
-    let mut second = Device::attached(second, "alice");
-    let notice = |added: bool| json!({"ev": "notice", "kind": "device", "device": second.number, "name": "a test", "added": added});
-    assert_eq!(first.json.event(), notice(true));
+    let mut devices = [(); 3].map(|()| {
+        let mut json = server.json();
+        json.login("alice");
+        Device::attached(json, "alice")
+    });
+    let notice = |device: u64, added: bool| json!({"ev": "notice", "kind": "device", "device": device, "name": "a test", "added": added});
+    let [first, second, third] = &mut devices;
+    assert_eq!(first.json.event(), notice(2, true));
+    assert_eq!((first.json.event(), second.json.event()), (notice(3, true), notice(3, true)));
     scene.play(
-        "alice < *** a test (1) is a new device of yours\nalice < *** a test (2) is a new device of yours",
+        "alice < *** a test (1) is a new device of yours
+        alice < *** a test (2) is a new device of yours
+        alice < *** a test (3) is a new device of yours",
     );
-    let (added, removed) = (notice(true), notice(false));
-    assert_ne!(added, removed);
-    first.json.ok(json!({"cmd": "revoke", "device": second.number}));
-    assert_eq!(second.json.event(), json!({"ev": "notice", "kind": "detached", "device": second.number}));
-    assert_eq!(second.json.event(), removed);
+    first.json.ok(json!({"cmd": "revoke", "device": 2}));
+    assert_eq!(third.json.event(), notice(2, false));
     assert_eq!(first.json.events(), Vec::<Value>::new(), "whoever did it knows");
     scene.play("alice < *** a test (2) is no device of yours any more");
-    // Whoever has the device cannot come back with what it kept.
-    let login = json!({"cmd": "login", "user": "alice", "token": token});
-    assert_eq!(server.json().err(login), "login-failed");
-    let sending = second.sending("alice", &[first.number], "let me in");
-    assert_eq!(second.json.err(sending), "no-such-device");
+    ends_as_revoked(&mut second.json);
+}
+
+/// It is told why, and then that is all.
+#[track_caller]
+fn ends_as_revoked(json: &mut Json) {
+    let last = json.receive();
+    assert_eq!((&last["ev"], &last["code"]), (&json!("error"), &json!("revoked")), "{last}");
+    assert_eq!(json.wire.hear(), Heard::Closed);
+}
+
+#[test]
+fn a_revoked_device_is_out_at_once_with_everything_it_has_open() {
+    let server = Server::start();
+    let mut first = Device::attached(server.json_account("alice"), "alice");
+    let mut stolen = server.json();
+    let token = stolen.login("alice");
+    let mut stolen = Device::attached(stolen, "alice");
+    let by_token = json!({"cmd": "login", "user": "alice", "token": token});
+    // It came with the same token, and reads no mailbox.
+    let mut beside = server.json();
+    beside.ok(by_token.clone());
+    let file = upload(&mut stolen.json, 3 * PIECE_BYTES);
+    let mut data = Data::login(server.wire(), "alice", &token);
+    data.put_all(file, &noise(PIECE_BYTES, 1), 0);
+    // Somebody else on another device of the account.
+    let mut other = server.json();
+    let other_token = other.login("alice");
+    let mut other_data = Data::login(server.wire(), "alice", &other_token);
+
+    first.json.ok(json!({"cmd": "revoke", "device": stolen.number}));
+    let added = first.json.event();
+    assert_eq!((&added["kind"], &added["added"]), (&json!("device"), &json!(true)));
+    ends_as_revoked(&mut stolen.json);
+    ends_as_revoked(&mut beside);
+    data.ends_with("revoked");
+    assert_eq!(server.json().err(by_token), "login-failed");
+    // Nobody else's connection has ended.
+    let status = json!({"cmd": "upload-status", "file": file.to_string()});
+    assert_eq!(other.ok(status)["stored"], PIECE_BYTES);
+    other_data.put_all(file, &noise(PIECE_BYTES, 2), PIECE_BYTES);
+    assert_eq!(first.json.ok(json!({"cmd": "ping"})), json!({}));
+}
+
+#[test]
+fn a_device_that_revokes_itself_is_answered_first() {
+    let server = Server::start();
+    let mut alice = Device::attached(server.json_account("alice"), "alice");
+    let revoked = alice.json.ok(json!({"cmd": "revoke", "device": alice.number}));
+    assert_eq!(revoked, json!({"device": 1}));
+    ends_as_revoked(&mut alice.json);
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct DeviceFacts {
     known: BTreeMap<(String, u32), Known>,
     /// One-time prekeys that somebody was given: account, device, number.
     given_out: BTreeSet<(u64, u64, u64)>,
+    /// Accounts that ever asked for a device to be revoked.
+    pub revoked_ever: BTreeSet<String>,
     /// Every message that was sent, by its number: for which devices of which accounts.
     sealed: Vec<Vec<(String, u32)>>,
 }
@@ -117,6 +119,7 @@ pub fn act(me: &str, link: &mut Link, world: &mut World, user: &str) {
             }
         }
         97..98 if random.per_mille(400) => {
+            world.facts.devices.revoked_ever.insert(me.to_string());
             keys(world, link, KeysAsk::Revoke { device }, "revoke", json!({"device": device}));
         }
         _ => keys(world, link, KeysAsk::Other, "pair", json!({"answer": "YW55"})),

@@ -132,10 +132,11 @@ impl Keyring {
                 let devices = self.accounts.get_mut(account).map(|account| &mut account.devices);
                 match devices.and_then(|devices| devices.remove(device)) {
                     Some(found) => {
-                        if let Some(token) = found.token {
-                            besides = Besides::EndToken(*account, token);
+                        let (origin, account, token) = (*origin, *account, found.token);
+                        if let Some(token) = token {
+                            besides = Besides::EndToken(account, token);
                         }
-                        KeysReply::Revoked { origin: *origin, account: *account, gone: gone(*device, found) }
+                        KeysReply::Revoked { origin, account, gone: gone(*device, found), token }
                     }
                     None => refused(*origin, KeysRefusal::NoSuchDevice),
                 }

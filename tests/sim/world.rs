@@ -144,6 +144,7 @@ impl World {
             "login-timeout" => link.name.is_none(),
             "not-chat" | "tls-error" => did.garbage,
             "quit" => did.quit,
+            "revoked" => self.facts.devices.revoked_ever.contains(link.me()),
             "shutdown" => self.stopping,
             "slow-reader" => did.stall,
             "socket-error" => did.reset,

@@ -95,6 +95,14 @@ impl Talker {
         }
     }
 
+    /// It ends by itself, whatever else could be typed.
+    pub fn ended(self) -> Told {
+        let Talker { mut process, stdin } = self;
+        let told = process.finish();
+        drop(stdin);
+        told
+    }
+
     /// The end of its input.
     pub fn ends(self) -> Told {
         let Talker { mut process, stdin } = self;

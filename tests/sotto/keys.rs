@@ -153,10 +153,15 @@ fn a_second_device_is_paired_and_both_receive() {
     });
     desk.types(&format!("/revoke {}\n", number.expect("the phone is listed")));
     desk.until("*** {revoked}");
-    phone.until("!!! …private messages are read by another connection of this device, or …revoked");
+    // It is out at once, and does not come back by itself, although it has the password.
+    let told = phone.ended();
+    assert_eq!(told.status, Some(3), "{told:?}");
+    assert!(told.err.contains("sotto: revoked: this device was revoked"), "{told:?}");
     bob.types("/msg alice to the desk alone\n");
     desk.until("[HH:MM] <bob -> you> to the desk alone");
-    drop(phone);
+    desk.types("/devices\n/list\n");
+    let (_, devices) = desk.until("*** end of list: …");
+    assert!(!devices.iter().any(|line| line.contains("phone")), "it has not enrolled again: {devices:#?}");
 }
 
 #[test]

@@ -4,11 +4,12 @@ use crate::client::scrollback::{Kind, Line, Origin, Seal};
 use crate::client::session::event::{Event, Place};
 use crate::client::session::room::{Room, Stage};
 use crate::client::session::{ROOMS_MAX, Session, notice, read};
-use crate::client::wire::{self, Notice, Odd};
+use crate::client::wire::{self, Clean, Notice, Odd, Refused};
 use crate::dialect::{self, Dialect};
 use crate::proto::event::Event as News;
 use crate::proto::id::Seq;
 use crate::proto::name::{RoomName, UserName};
+use crate::proto::refusal::Code;
 use crate::proto::time::Now;
 
 impl Session {
@@ -23,9 +24,14 @@ impl Session {
             }
             "error" => {
                 let error: Notice = wire::event(line)?;
-                let code = error.code.ok_or(Odd)?;
-                let text = format!("{code}: {}", error.text.unwrap_or_default().0);
-                self.note(now, Place::Server, Kind::Error, text);
+                let text = Clean(error.text.unwrap_or_default().0);
+                let refused = Refused { code: error.code.ok_or(Odd)?, text };
+                if refused.is(Code::Revoked) {
+                    // Coming back by oneself, with the password perhaps, would undo it.
+                    self.refuse_login(refused);
+                } else {
+                    self.note(now, Place::Server, Kind::Error, refused.to_string());
+                }
                 Ok(())
             }
             "notice" if kind == "entered" => self.handle_entered(wire::event(line)?),

@@ -7,6 +7,7 @@ use crate::hub::files::get::Get;
 use crate::hub::files::put::{Incoming, PARTS_MAX, Put};
 use crate::hub::files::{disabled, pool};
 use crate::hub::job::SessionRecord;
+use crate::hub::job::keys::TokenId;
 use crate::hub::login::account_banned;
 use crate::hub::session::Held;
 use crate::hub::{Ask, Hub};
@@ -22,6 +23,8 @@ use crate::proto::transfer::{Asked, Told};
 #[derive(Debug)]
 pub(super) struct DataConn {
     pub account: AccountId,
+    /// Of the token that it has, if it has one.
+    token: Option<TokenId>,
     /// Whose the bytes are that come now.
     pub incoming: Incoming,
     /// PUTs that are not answered, in the order they came.
@@ -42,9 +45,10 @@ pub(super) struct DataConn {
 }
 
 impl DataConn {
-    fn new(account: AccountId) -> DataConn {
+    fn new(account: AccountId, token: Option<TokenId>) -> DataConn {
         DataConn {
             account,
+            token,
             incoming: Incoming::Nothing,
             puts: VecDeque::new(),
             next_put: 0,
@@ -93,7 +97,7 @@ impl Hub {
 
     /// A login that asked for it is a data connection from now on.
     pub(in crate::hub) fn data_logged_in(&mut self, ask: Ask, record: SessionRecord, out: &mut Vec<Effect>) {
-        let SessionRecord { account, user, token, .. } = record;
+        let SessionRecord { account, user, token, token_id, .. } = record;
         self.ready(ask.conn, out);
         if self.directory.get(account).is_some_and(|account| account.banned) {
             // The operator was quicker than the login.
@@ -105,7 +109,7 @@ impl Hub {
             return self.refuse(ask, Refusal::new(Code::TooMany, text), out);
         }
         self.files.table.connected(account);
-        let before = self.files.conns.insert(ask.conn, DataConn::new(account));
+        let before = self.files.conns.insert(ask.conn, DataConn::new(account, token_id));
         assert!(before.is_none(), "a connection logs in once");
         self.log(log::Level::Info, format!("{} carries files of account {user}", ask.conn), out);
         self.answer(ask, Answer::Named { user, how: Named::Login, token, rooms: Vec::new() }, out);
@@ -177,6 +181,12 @@ impl Hub {
     pub(in crate::hub) fn data_conns(&self, account: AccountId) -> Vec<ConnId> {
         let conns = self.files.conns.iter().filter(|(_, data)| data.account == account);
         conns.map(|(&conn, _)| conn).collect()
+    }
+
+    /// Those of them that came with this token.
+    pub(in crate::hub) fn data_conns_with(&self, account: AccountId, token: TokenId) -> Vec<ConnId> {
+        let ours = |data: &DataConn| data.account == account && data.token == Some(token);
+        self.files.conns.iter().filter(|(_, data)| ours(data)).map(|(&conn, _)| conn).collect()
     }
 
     pub(super) fn told(&self, conn: ConnId, told: Told, out: &mut Vec<Effect>) {

@@ -159,10 +159,12 @@ pub enum KeysReply {
         origin: Origin,
         refusal: KeysRefusal,
     },
+    /// `token`: the one that ended with it, with which its session came.
     Revoked {
         origin: Origin,
         account: AccountId,
         gone: Gone,
+        token: Option<TokenId>,
     },
     SendRefused {
         origin: Origin,
