@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::hub::devices::{check_distinct, removed};
 use crate::hub::effect::Effect;
 use crate::hub::job::keys::KeysJob;
+use crate::hub::send::blocked;
 use crate::hub::{Ask, Hub};
 use crate::proto::event::Answer;
 use crate::proto::id::{AccountId, DeviceId, UserId};
@@ -50,6 +51,14 @@ impl Claims {
         Ok(())
     }
 
+    /// A claim came to nothing.
+    pub fn give_back(&mut self, asker: AccountId, target: AccountId) {
+        let targets = self.by_asker.get_mut(&asker);
+        if let Some(hour) = targets.and_then(|targets| targets.get_mut(&target)) {
+            hour.claims = hour.claims.saturating_sub(1);
+        }
+    }
+
     /// Forgets what is over.
     pub fn sweep(&mut self, now: Instant) {
         self.by_asker.retain(|_, targets| targets.values().any(|hour| hour.lasts(now)));
@@ -84,9 +93,19 @@ impl Hub {
             Refusal::new(Code::TooMany, text + "; the next ones later")
         })?;
         let except = self.mailboxes.device_of(ask.conn).filter(|_| target == account);
-        let origin = ask.origin();
-        self.ask_store(ask, KeysJob::Claim { origin, target, devices, except }, out);
+        let (origin, from) = (ask.origin(), self.user(me).name.clone());
+        self.ask_store(ask, KeysJob::Claim { origin, from, target, devices, except }, out);
         Ok(())
+    }
+
+    /// No prekeys are used up for messages that would be refused. It is said as `send` and `msg` say it, so
+    /// nothing is learned here that is not learned there.
+    pub(super) fn claim_blocked(&mut self, ask: Ask, target: AccountId, out: &mut Vec<Effect>) {
+        let asker = self.sessions.get(ask.conn).and_then(|session| session.user);
+        if let Some(account) = asker.and_then(|asker| self.user(asker).account) {
+            self.claims.give_back(account, target);
+        }
+        self.store_answers(ask, Answer::Refused(blocked()), out);
     }
 
     pub(super) fn claimed(
@@ -122,6 +141,18 @@ mod tests {
         assert_eq!(claims.take(last, ann, ann), Ok(()), "another target");
         assert_eq!(claims.take(last, eve, bob), Ok(()), "another asker");
         assert_eq!(claims.take(Instant(HOUR_MS), ann, bob), Ok(()), "another hour");
+    }
+
+    #[test]
+    fn a_claim_that_came_to_nothing_does_not_count() {
+        let mut claims = Claims::default();
+        let (ann, bob) = (AccountId(1), AccountId(2));
+        for n in 0..CLAIMS_PER_TARGET_MAX * 2 {
+            assert_eq!(claims.take(Instant(u64::from(n)), ann, bob), Ok(()), "{n}");
+            claims.give_back(ann, bob);
+        }
+        claims.give_back(bob, ann);
+        assert_eq!(claims.by_asker.len(), 1);
     }
 
     #[test]

@@ -130,6 +130,7 @@ impl Hub {
             KeysReply::Attached { origin, account, attached, taken } => {
                 self.attached(ask(origin, now), account, attached, taken, out)
             }
+            KeysReply::ClaimBlocked { origin, target } => self.claim_blocked(ask(origin, now), target, out),
             KeysReply::Claimed { origin, target, bundles } => {
                 self.claimed(ask(origin, now), target, bundles, out)
             }

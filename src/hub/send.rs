@@ -74,9 +74,7 @@ impl Hub {
 
     pub(super) fn send_refused(&mut self, ask: Ask, refusal: SendRefusal, out: &mut Vec<Effect>) {
         let answer = match refusal {
-            SendRefusal::Blocked => {
-                Answer::Refused(Refusal::new(Code::Blocked, "this user does not want messages from you"))
-            }
+            SendRefusal::Blocked => Answer::Refused(blocked()),
             SendRefusal::Changed { to, own } => Answer::DevicesChanged { to, own },
             SendRefusal::Full => {
                 Answer::Refused(Refusal::new(Code::TooMany, "too much waits for the devices of this user"))
@@ -141,6 +139,10 @@ impl Hub {
     fn is_program(&self, conn: ConnId) -> bool {
         self.session(conn).wants_members
     }
+}
+
+pub(super) fn blocked() -> Refusal {
+    Refusal::new(Code::Blocked, "this user does not want messages from you")
 }
 
 fn is_recent(now: Instant, at: Instant) -> bool {

@@ -164,8 +164,8 @@ fn keys(conn: &Connection, job: &KeysJob) -> Result<(StoreReply, bool), JobError
             let (account, device, run, token, now) = (*account, *device, *run, *token, *now);
             mailbox::attach(conn, *origin, &Attachment { account, device, run, token, now })
         }
-        KeysJob::Claim { origin, target, devices, except } => {
-            prekeys::claim(conn, *origin, *target, devices.as_deref(), *except)
+        KeysJob::Claim { origin, from, target, devices, except } => {
+            prekeys::claim(conn, *origin, from, *target, devices.as_deref(), *except)
         }
         KeysJob::Devices { origin, account } => devices::list(conn, *origin, *account),
         KeysJob::Enroll { origin, account, identity, name, replace, now } => {

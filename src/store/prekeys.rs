@@ -15,10 +15,12 @@ use crate::hub::job::keys::{KeysRefusal, KeysReply};
 use crate::proto::id::{AccountId, DeviceId, Origin};
 use crate::proto::keys::{Bundle, NewPrekeys, OneTimePrekey, PublicKey, Signature, SignedPrekey};
 use crate::proto::limits::ONE_TIME_PREKEYS_MAX;
+use crate::proto::name::UserName;
 use crate::proto::time::Timestamp;
 use crate::store::batch::{JobError, JobResult};
 use crate::store::devices::{self, refused};
 use crate::store::position::{int, uint};
+use crate::store::send;
 
 /// Doing the same again changes nothing, so that a client may when its connection broke before the reply.
 pub(super) fn publish(
@@ -89,10 +91,14 @@ pub(super) fn publish(
 pub(super) fn claim(
     conn: &Connection,
     origin: Origin,
+    from: &UserName,
     target: AccountId,
     wanted: Option<&[DeviceId]>,
     except: Option<DeviceId>,
 ) -> JobResult {
+    if send::is_blocked(conn, from, target)? {
+        return Ok(StoreReply::Keys(KeysReply::ClaimBlocked { origin, target }));
+    }
     let mut bundles = Vec::new();
     if let Some((identity, _)) = devices::identity(conn, target)? {
         let mut statement = conn.prepare_cached(

@@ -10,6 +10,7 @@ use crate::hub::job::keys::{Delivery, KeysReply, SendJob, SendRefusal};
 use crate::proto::id::{AccountId, Seq};
 use crate::proto::keys::{Envelope, NewEnvelope};
 use crate::proto::limits::{MAILBOX_BYTES_MAX, MAILBOX_ENVELOPES_MAX, MAILBOX_SHARES};
+use crate::proto::name::UserName;
 use crate::store::batch::JobResult;
 use crate::store::position::{int, uint};
 use crate::store::{devices, mailbox};
@@ -47,10 +48,7 @@ fn check(conn: &Connection, job: &SendJob) -> rusqlite::Result<Option<SendRefusa
     if !conn.prepare_cached("SELECT 1 FROM accounts WHERE id = ?1")?.exists([to.0])? {
         return Ok(Some(SendRefusal::NoSuchUser));
     }
-    let blocked = conn
-        .prepare_cached("SELECT 1 FROM blocks WHERE account = ?1 AND key = ?2")?
-        .exists((to.0, &**from.user.key()))?;
-    if blocked {
+    if is_blocked(conn, &from.user, *to)? {
         return Ok(Some(SendRefusal::Blocked));
     }
     let to_self = *to == from.account;
@@ -67,6 +65,11 @@ fn check(conn: &Connection, job: &SendJob) -> rusqlite::Result<Option<SendRefusa
         return Ok(Some(SendRefusal::Malformed));
     }
     Ok(None)
+}
+
+/// Whether an account wants nothing from a user.
+pub(super) fn is_blocked(conn: &Connection, from: &UserName, to: AccountId) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM blocks WHERE account = ?1 AND key = ?2")?.exists((to.0, &**from.key()))
 }
 
 /// Puts an envelope into its mailbox; `None` if that is full, or the sender's share of it. What a sender

@@ -227,6 +227,26 @@ fn claims_have_a_limit_for_each_target() {
 }
 
 #[test]
+fn whom_the_owner_blocks_gets_no_prekeys() {
+    let server = Server::start();
+    let mut alice = Device::new(server.json_account("alice"), "alice");
+    let (mut bob, mut carol) = (server.json_account("bob"), server.json_account("carol"));
+    let everything = json!({"cmd": "claim", "user": "alice"});
+    alice.json.ok(json!({"cmd": "block", "user": "bob"}));
+    for _ in 0..20 {
+        assert_eq!(bob.err(everything.clone()), "blocked", "however often, and whether she is there or not");
+    }
+    assert_eq!(bob.err(json!({"cmd": "msg", "user": "alice", "text": "hi"})), "blocked", "as ever");
+    drop(alice);
+    assert_eq!(bob.err(everything.clone()), "blocked");
+    assert_eq!(claim(&mut carol, everything.clone()), [(1, Some(1))], "the first one is still there");
+    let mut alice = server.json();
+    alice.login("alice");
+    alice.ok(json!({"cmd": "unblock", "user": "bob"}));
+    assert_eq!(claim(&mut bob, everything), [(1, Some(2))]);
+}
+
+#[test]
 fn a_claim_of_oneself_leaves_the_asking_device_out() {
     let server = Server::start();
     let mut first = Device::attached(server.json_account("alice"), "alice");

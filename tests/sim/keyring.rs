@@ -17,6 +17,7 @@ use sottovoce::proto::keys::{
 use sottovoce::proto::limits::{
     DEVICES_PER_ACCOUNT_MAX, ENVELOPES_PAGE_MAX, MAILBOX_ENVELOPES_MAX, MAILBOX_SHARES, ONE_TIME_PREKEYS_MAX,
 };
+use sottovoce::proto::name::UserName;
 use sottovoce::proto::time::Timestamp;
 
 #[derive(Debug, Default)]
@@ -54,7 +55,11 @@ pub enum Besides {
 }
 
 impl Keyring {
-    pub fn run(&mut self, job: &KeysJob, is_blocked: impl Fn(&SendJob) -> bool) -> (KeysReply, Besides) {
+    pub fn run(
+        &mut self,
+        job: &KeysJob,
+        is_blocked: impl Fn(&UserName, AccountId) -> bool,
+    ) -> (KeysReply, Besides) {
         let mut besides = Besides::Nothing;
         let reply = match job {
             KeysJob::Ack { origin, account, device, seq, now } => {
@@ -80,7 +85,10 @@ impl Keyring {
                     Ok(KeysReply::Attached { origin: *origin, account: *account, attached, taken })
                 })
             }
-            KeysJob::Claim { origin, target, devices, except } => {
+            KeysJob::Claim { origin, from, target, .. } if is_blocked(from, *target) => {
+                KeysReply::ClaimBlocked { origin: *origin, target: *target }
+            }
+            KeysJob::Claim { origin, target, devices, except, .. } => {
                 let bundles = self.claim(*target, devices.as_deref(), *except);
                 KeysReply::Claimed { origin: *origin, target: *target, bundles }
             }
@@ -141,7 +149,7 @@ impl Keyring {
                     None => refused(*origin, KeysRefusal::NoSuchDevice),
                 }
             }
-            KeysJob::Send(job) => self.send(job, is_blocked(job)),
+            KeysJob::Send(job) => self.send(job, is_blocked(&job.from.user, job.to)),
         };
         (reply, besides)
     }

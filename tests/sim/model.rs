@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sottovoce::hub::job::files::{KeptFile, NewFile};
-use sottovoce::hub::job::keys::{KeysJob, SendJob, TokenId};
+use sottovoce::hub::job::keys::{KeysJob, TokenId};
 use sottovoce::hub::job::{
     AccountRecord, Change, FailedJob, Kept, KeptAccount, KeptRoom, KeyScope, NewEntry, NewRoom, Page,
     PageRange, PasswordHash, RegisterRefusal, SessionProof, SessionRecord, SessionRefusal, SessionTerms,
@@ -139,9 +139,9 @@ impl Model {
             }
             StoreJob::Keys(job) => {
                 let accounts = &self.accounts;
-                let is_blocked = |job: &SendJob| {
-                    let blocks = accounts.get(&job.to).map(|account| &account.blocks);
-                    blocks.is_some_and(|blocks| blocks.contains_key(job.from.user.key()))
+                let is_blocked = |from: &UserName, to: AccountId| {
+                    let blocks = accounts.get(&to).map(|account| &account.blocks);
+                    blocks.is_some_and(|blocks| blocks.contains_key(from.key()))
                 };
                 let (reply, besides) = self.keyring.run(job, is_blocked);
                 if let Besides::EndToken(account, ended) = besides {

@@ -165,6 +165,10 @@ impl Private {
         refused: &Refused,
     ) {
         self.free_lane(lane);
+        if refused.is(Code::Blocked) {
+            // As it would have been for what is to be sent.
+            return self.fail_lane(now, lane, &refused.code.0, &refused.text.0);
+        }
         if !refused.is(Code::TooMany) {
             for &device in devices {
                 self.mark_bad(now, Address { uid, device }, Error::NoSession);

@@ -83,7 +83,7 @@ impl Private {
     }
 
     /// Nothing that waits for this name can be sent.
-    fn fail_lane(&mut self, now: Now, lane: &UserName, code: &str, text: &str) {
+    pub(super) fn fail_lane(&mut self, now: Now, lane: &UserName, code: &str, text: &str) {
         let orders: Vec<u64> = self.outbox.lane(lane).collect();
         for order in orders {
             if self.outbox.get(order).is_some_and(Entry::is_control) {

@@ -29,9 +29,10 @@ pub enum KeysJob {
         now: Timestamp,
     },
     /// What is needed to begin sessions with devices of an account: these or all, but for one. The
-    /// one-time prekeys in it are given out with it.
+    /// one-time prekeys in it are given out with it; but nothing is to somebody whom the owner blocks.
     Claim {
         origin: Origin,
+        from: UserName,
         target: AccountId,
         devices: Option<Vec<DeviceId>>,
         except: Option<DeviceId>,
@@ -117,6 +118,11 @@ pub enum KeysReply {
         account: AccountId,
         attached: Attached,
         taken: Seq,
+    },
+    /// The owner of the devices does not want messages from who asks.
+    ClaimBlocked {
+        origin: Origin,
+        target: AccountId,
     },
     Claimed {
         origin: Origin,

@@ -280,7 +280,7 @@ fn a_revoked_device_is_out_until_it_starts_anew() {
     assert_eq!(world.devices[phone].session.revoke(now, own), Err(Unable::ThisDevice));
     world.devices[phone].session.revoke(now, number).expect("asked");
     world.run();
-    assert_eq!(world.private(laptop).state(), State::Off(Off::Detached));
+    assert_eq!(world.private(laptop).state(), State::Offline, "it does not come back by itself");
     assert_eq!(having(&world.news(phone), "device 2 is revoked").len(), 1);
     assert_eq!(world.private(phone).devices().len(), 1);
     world.tell(bob, "alice", "not for the laptop");

@@ -124,6 +124,24 @@ fn who_does_not_want_messages_does_not_get_them() {
 }
 
 #[test]
+fn a_first_message_to_who_does_not_want_it_takes_no_prekey() {
+    let mut world = World::new(206);
+    let (alice, bob) = (world.device("alice"), world.device("bob"));
+    let uid = world.server.uid("bob");
+    world.server.accounts.get_mut(&uid).unwrap().blocked.insert(1);
+    let before = world.one_time(bob);
+    let tickets = ["hello?", "anybody?"].map(|text| world.say(alice, "bob", text).expect("accepted"));
+    world.run();
+    for ticket in tickets {
+        assert!(world.outcome(alice, ticket).unwrap().is_err_and(|text| text.starts_with("blocked")));
+    }
+    assert_eq!(world.one_time(bob), before);
+    world.server.accounts.get_mut(&uid).unwrap().blocked.clear();
+    world.tell(alice, "bob", "now");
+    assert_eq!(world.messages(bob), ["alice: <alice> now [encrypted]"]);
+}
+
+#[test]
 fn full_mailboxes_are_named_and_the_others_reached() {
     let mut world = World::new(205);
     let (alice, phone) = (world.device("alice"), world.device("bob"));

@@ -193,7 +193,7 @@ impl Server {
                 let device = number("device") as u32;
                 let gone = self.accounts.get_mut(&uid).unwrap().devices.remove(&device);
                 gone.ok_or(("no-such-device", json!({})))?;
-                self.detach(uid, device, conn);
+                self.expel(uid, device);
                 self.notice(uid, conn, &json!({"kind": "device", "device": device, "added": false}));
                 Ok(json!({"device": device}))
             }
@@ -242,6 +242,17 @@ impl Server {
             if *id != but && conn.uid == Some(uid) && conn.device == Some(device) {
                 conn.device = None;
                 conn.out.push_back(event.to_string());
+            }
+        }
+    }
+
+    /// A revoked device is told so, and heard no more.
+    fn expel(&mut self, uid: u64, device: u32) {
+        let last = json!({"ev": "error", "code": "revoked", "text": "no"});
+        for conn in self.conns.values_mut() {
+            if conn.uid == Some(uid) && conn.device == Some(device) {
+                (conn.uid, conn.device) = (None, None);
+                conn.out.push_back(last.to_string());
             }
         }
     }
@@ -391,6 +402,9 @@ impl Server {
         let found = self.accounts.iter().find(|(_, account)| account.name == user).map(|(uid, _)| *uid);
         let uid = found.ok_or(("no-such-user", json!({})))?;
         let account = self.accounts.get_mut(&uid).unwrap();
+        if account.blocked.contains(&asker.0) {
+            return Err(("blocked", json!({})));
+        }
         let identity = BASE64.encode(&account.identity.clone().unwrap_or_default());
         let mut bundles = Vec::new();
         for number in devices.iter().filter(|number| (uid, Some(**number)) != asker) {

@@ -100,7 +100,8 @@ impl Bench {
     }
 
     fn claim(&mut self, target: AccountId) -> Vec<Bundle> {
-        let job = KeysJob::Claim { origin: ORIGIN, target, devices: None, except: None };
+        let job =
+            KeysJob::Claim { origin: ORIGIN, from: user("somebody"), target, devices: None, except: None };
         match self.keys(job) {
             KeysReply::Claimed { bundles, .. } => bundles,
             other => panic!("{other:?}"),

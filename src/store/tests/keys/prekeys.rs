@@ -30,7 +30,7 @@ fn only_the_devices_that_were_asked_for_give_a_prekey() {
     let mut claim = |devices: Option<&[u32]>, except: Option<u32>| {
         let devices = devices.map(|devices| devices.iter().map(|&number| device(number)).collect());
         let except = except.map(device);
-        match bench.keys(KeysJob::Claim { origin: ORIGIN, target: ann, devices, except }) {
+        match bench.keys(KeysJob::Claim { origin: ORIGIN, from: user("bob"), target: ann, devices, except }) {
             KeysReply::Claimed { bundles, .. } => {
                 let shown = |bundle: &Bundle| (bundle.device.number(), bundle.one_time.map(|one| one.id));
                 bundles.iter().map(shown).collect::<Vec<_>>()
