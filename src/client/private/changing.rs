@@ -21,23 +21,23 @@ impl Private {
             self.stage,
             Stage::Ready | Stage::NeedsPairing | Stage::Off(Off::OtherIdentity | Off::OtherAccount)
         );
-        if !possible || self.successor.is_some() || self.account_uid.is_none() {
+        if !possible || self.succession.is_under_way() || self.account_uid.is_none() {
             return Err(Unable::NotNow);
         }
         // Stored before the server hears of it, beside the old one: whichever it has taken is here.
-        let successor = Identity::generate(&mut self.random);
-        let identity = PublicKey(*successor.public().bytes());
-        self.successor = Some(successor);
-        self.dirty.successor = true;
+        let heir = Identity::generate(&mut self.random);
+        let identity = PublicKey(*heir.public().bytes());
+        self.succession.begin(heir);
+        self.dirty.succession = true;
         let command = Command::Enroll { identity, name: self.device_name.to_string().into(), replace: true };
         self.ask(command, Asked::Enroll { successor: true });
         Ok(())
     }
 
     pub(super) fn handle_succeeded(&mut self, now: Now, enrolled: &keys::Enrolled) {
-        let (Some(successor), Some(uid)) = (self.successor.take(), self.account_uid) else { return };
-        self.dirty.successor = true;
-        self.succeed(uid, successor);
+        let (Some(heir), Some(uid)) = (self.succession.done(), self.account_uid) else { return };
+        self.dirty.succession = true;
+        self.succeed(uid, heir);
         let text = "this account has a new identity. Everybody who knew the old one is warned, and has \
                     to accept it; other devices of yours must be paired again; the old recovery key \
                     opens nothing any more";
@@ -46,19 +46,25 @@ impl Private {
     }
 
     pub(super) fn handle_succession_refused(&mut self, now: Now, refused: &Refused) {
-        self.successor = None;
-        self.dirty.successor = true;
+        self.succession.refused();
+        self.dirty.succession = true;
         self.note_server(now, Kind::Error, &format!("the identity stays as it was: {refused}"));
+    }
+
+    /// It was done, and nobody can read what else the server says of it: asks which identity there is.
+    pub(super) fn doubt_succession(&mut self, now: Now) {
+        self.succession.in_doubt();
+        self.start_again(now);
     }
 
     /// The server was too busy for it.
     pub(super) fn abandon_succession(&mut self, now: Now) {
-        self.successor = None;
-        self.dirty.successor = true;
+        self.succession.refused();
+        self.dirty.succession = true;
         self.note_server(now, Kind::Error, "the identity stays as it was: the server is busy, try again");
     }
 
-    /// Takes the successor's place, with everything that follows from it.
+    /// The account has this identity now, with everything that follows from it.
     pub(super) fn succeed(&mut self, uid: Uid, identity: Identity) {
         if let Some(before) = self.uid() {
             // Other devices had the old identity.
@@ -113,11 +119,15 @@ impl Private {
     /// The notice `detached`: this connection does not read the mailbox any more.
     pub(in crate::client) fn handle_detached(&mut self, now: Now, device: u32) {
         // A new identity is under way: that this device goes with the old one is part of it.
-        if self.successor.is_some() {
+        if self.succession.is_under_way() {
             return;
         }
         let ours = self.device.as_ref().map(|device| device.number);
         if self.stage != Stage::Off(Off::Guest) && DeviceId::new(device).ok() == ours && ours.is_some() {
+            if self.succession.is_possible() && self.stage == Stage::Ready {
+                // One that was asked for on an earlier connection, perhaps, which has come to it only now.
+                return self.start_again(now);
+            }
             self.turn_off(now, Off::Detached);
             for lane in self.lanes.values_mut() {
                 lane.busy = false;

@@ -48,6 +48,7 @@ mod sending;
 mod start;
 mod state;
 mod stored;
+mod succession;
 mod telling;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -67,12 +68,13 @@ use crate::client::private::peers::Peers;
 use crate::client::private::receipts::Gathering;
 use crate::client::private::received::Received;
 use crate::client::private::stored::Dirty;
+use crate::client::private::succession::Succession;
 use crate::client::scrollback::Line;
 use crate::client::session::event::{Event, Failure, Place, Ticket};
 use crate::e2e::address::{Address, DeviceId, Uid};
 use crate::e2e::content::{FileNote, MessageId};
 use crate::e2e::error::Error;
-use crate::e2e::identity::{Identity, IdentityKey};
+use crate::e2e::identity::IdentityKey;
 use crate::e2e::prekey_store::PrekeyStore;
 use crate::e2e::seen::SeenBases;
 use crate::e2e::session_set::SessionSet;
@@ -92,8 +94,8 @@ pub struct Private {
     /// This account's name, once it has logged in.
     me: Option<UserName>,
     account: Option<Account>,
-    /// An identity that is to replace the account's, until the server has taken it.
-    successor: Option<Identity>,
+    /// Identities that are to replace the account's.
+    succession: Succession,
     device: Option<Device>,
     counter: Counter,
     prekeys: Option<PrekeyStore>,
@@ -267,7 +269,7 @@ impl Private {
             device_name: DEVICE_NAME.into(),
             me: None,
             account: None,
-            successor: None,
+            succession: Succession::default(),
             device: None,
             counter: Counter::new(),
             prekeys: None,

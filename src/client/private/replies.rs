@@ -22,7 +22,10 @@ impl Private {
     ) -> Result<(), Odd> {
         let Some(refused) = refused else {
             return self.handle_answer(now, asked, line).map_err(|asked| {
-                self.handle_refusal(now, asked, unreadable(), line);
+                match asked {
+                    Asked::Enroll { successor: true } => self.doubt_succession(now),
+                    asked => self.handle_refusal(now, asked, unreadable(), line),
+                }
                 Odd
             });
         };

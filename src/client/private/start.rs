@@ -41,6 +41,7 @@ impl Private {
     pub(in crate::client) fn disconnected(&mut self) {
         self.stage = Stage::Offline;
         self.pause = None;
+        self.succession.in_doubt();
         (self.ack_under_way, self.ack_due, self.publishing) = (false, false, false);
         for lane in self.lanes.values_mut() {
             lane.busy = false;
@@ -115,7 +116,7 @@ impl Private {
             }
         }
         self.other_identity = None;
-        self.take_successor(there);
+        self.take_successor(uid, there);
         let listed: BTreeSet<u32> = list.devices.iter().map(|line| line.device).collect();
         let ours =
             self.account.as_ref().map(|account| (account.uid, *account.identity.public(), account.published));
@@ -282,14 +283,11 @@ impl Private {
         self.changed(None);
     }
 
-    /// A new identity is under way; perhaps the server has taken it before we knew.
-    fn take_successor(&mut self, there: Option<IdentityKey>) {
-        let Some(successor) = &self.successor else { return };
-        let taken = there == Some(*successor.public());
-        self.dirty.successor = true;
-        let Some(successor) = self.successor.take().filter(|_| taken) else { return };
-        if let Some(uid) = self.uid() {
-            self.succeed(uid, successor);
+    /// A new identity was asked for; perhaps the server has taken it before we knew.
+    fn take_successor(&mut self, uid: Uid, there: Option<IdentityKey>) {
+        if let Some(heir) = there.and_then(|there| self.succession.taken(&there)) {
+            self.dirty.succession = true;
+            self.succeed(uid, heir);
         }
     }
 }

@@ -12,9 +12,9 @@ use crate::client::private::pack::{Reader, Torn, Writer};
 use crate::client::private::peers::Peer;
 use crate::client::private::received::{self, Mark};
 use crate::client::private::row::{Change, Rows, Table};
+use crate::client::private::succession::Succession;
 use crate::client::private::{Private, Random};
 use crate::e2e::address::{Address, Uid};
-use crate::e2e::identity::Identity;
 use crate::e2e::prekey_store::PrekeyStore;
 use crate::e2e::seen::BaseId;
 use crate::e2e::session_set::SessionSet;
@@ -24,7 +24,7 @@ use crate::e2e::session_set::SessionSet;
 #[derive(Default)]
 pub(super) struct Dirty {
     pub account: bool,
-    pub successor: bool,
+    pub succession: bool,
     pub device: bool,
     pub counter: bool,
     pub prekeys: bool,
@@ -91,9 +91,8 @@ impl Private {
         if let Some(row) = rows.get(Table::Account, ACCOUNT) {
             self.account = Some(Account::decode(row).map_err(torn(Table::Account))?);
         }
-        if let Some(row) = rows.get(Table::Account, SUCCESSOR) {
-            let seed = row.try_into().map_err(|_| Damaged(Table::Account))?;
-            self.successor = Some(Identity::from_seed(seed));
+        if let Some(row) = rows.get(Table::Account, SUCCESSION) {
+            self.succession = Succession::decode(row).ok_or(Damaged(Table::Account))?;
         }
         if let Some(row) = rows.get(Table::Device, COUNTER) {
             self.counter = Counter::decode(row).map_err(torn(Table::Device))?;
@@ -128,22 +127,21 @@ impl Private {
 
     /// Something has changed and was not taken.
     pub(in crate::client) fn has_changes(&self) -> bool {
-        let Dirty { account, successor, device, counter, prekeys, sets, peers, outbox, rows } = &self.dirty;
-        let own = *account || *successor || *device || *counter || *prekeys;
+        let Dirty { account, succession, device, counter, prekeys, sets, peers, outbox, rows } = &self.dirty;
+        let own = *account || *succession || *device || *counter || *prekeys;
         own || !(sets.is_empty() && peers.is_empty() && outbox.is_empty() && rows.is_empty())
     }
 
     /// What has changed since the last time.
     pub(in crate::client) fn take_changes(&mut self) -> Vec<Change> {
-        let Dirty { account, successor, device, counter, prekeys, sets, peers, outbox, mut rows } =
+        let Dirty { account, succession, device, counter, prekeys, sets, peers, outbox, mut rows } =
             std::mem::take(&mut self.dirty);
         let mut put = |table, key: &[u8], value| rows.push(Change { table, key: key.to_vec(), value });
         if account {
             put(Table::Account, ACCOUNT, self.account.as_ref().map(Account::encode));
         }
-        if successor {
-            let seed = |identity: &Identity| Zeroizing::new(identity.reveal_seed().to_vec());
-            put(Table::Account, SUCCESSOR, self.successor.as_ref().map(seed));
+        if succession {
+            put(Table::Account, SUCCESSION, self.succession.encode());
         }
         if device {
             put(Table::Device, DEVICE, self.device.as_ref().map(Device::encode));
@@ -209,7 +207,7 @@ pub(super) fn seen_value(signed_id: u32, from: Uid) -> Zeroizing<Vec<u8>> {
 }
 
 const ACCOUNT: &[u8] = &[1];
-const SUCCESSOR: &[u8] = &[2];
+const SUCCESSION: &[u8] = &[2];
 const DEVICE: &[u8] = &[1];
 const COUNTER: &[u8] = &[2];
 const PREKEYS: &[u8] = &[1];

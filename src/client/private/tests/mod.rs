@@ -6,6 +6,7 @@ mod messages;
 mod repair;
 mod server;
 mod simulation;
+mod succession;
 mod talking;
 mod trouble;
 mod world;
