@@ -9,9 +9,9 @@ use crate::terminal::Terminal;
 #[test]
 fn files_are_handed_over_to_the_screen() {
     let server = Server::start();
-    let alice = Terminal::sotto(&server, "alice", (100, 20));
+    let alice = Terminal::sotto(&server, "alice", (160, 20));
     alice.shows("1 here");
-    let bob = Terminal::sotto(&server, "bob", (100, 20));
+    let bob = Terminal::sotto(&server, "bob", (160, 20));
     bob.shows("2 here");
     bob.says("/devices");
     bob.shows("this one");
