@@ -267,10 +267,10 @@ pub enum StoreReply {
         text: Arc<str>,
         at: Timestamp,
     },
-    /// The letter was not kept: too many wait for this reader, or the account was removed.
     PostRefused {
         origin: Origin,
         to: AccountId,
+        refusal: PostRefusal,
     },
     Registered {
         origin: Origin,
@@ -373,6 +373,15 @@ pub struct SessionRecord {
     pub blocks: Vec<UserName>,
     /// There are letters to fetch.
     pub letters_wait: bool,
+}
+
+/// Why a letter was not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostRefusal {
+    /// The account was removed.
+    NoSuchUser,
+    /// Too many wait for this reader.
+    TooMany,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::hub::effect::Effect;
-use crate::hub::job::StoreJob;
+use crate::hub::job::{PostRefusal, StoreJob};
 use crate::hub::user::Letters;
 use crate::hub::{Ask, Hub};
 use crate::proto::event::{Answer, Event, Letter};
@@ -101,18 +101,14 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) {
         self.directory.post_ends(to);
-        let sender = self.sessions.get(ask.conn).and_then(|session| session.user);
-        match (sender, self.directory.get(to)) {
-            (Some(me), Some(account)) => {
-                let to = account.user.clone();
-                self.show_sent(ask, me, Sent { to, at, text, kept: true }, out);
-            }
-            (Some(_), None) => self.refuse(ask, removed(), out),
-            (None, _) => {}
+        let account = self.directory.get(to).expect("that it was removed is told behind what it was sent");
+        let to = account.user.clone();
+        // The reader may be there: hidden, or come in the meantime.
+        let reader = self.users.find(&to);
+        if let Some(me) = self.sessions.get(ask.conn).and_then(|session| session.user) {
+            self.show_sent(ask, me, Sent { to, at, text, kept: true }, out);
         }
         self.append_done(ask.conn, out);
-        // The reader may be there: hidden, or come in the meantime.
-        let reader = self.directory.get(to).and_then(|account| self.users.find(&account.user));
         if let Some(reader) = reader {
             self.fetch_letters(ask.now.mono, reader, out);
         }
@@ -125,10 +121,17 @@ impl Hub {
         self.append_done(ask.conn, out);
     }
 
-    pub(super) fn post_refused(&mut self, ask: Ask, to: AccountId, out: &mut Vec<Effect>) {
-        let refusal = match self.directory.get(to) {
-            Some(_) => Refusal::new(Code::TooMany, "too many messages wait for this user"),
-            None => removed(),
+    pub(super) fn post_refused(
+        &mut self,
+        ask: Ask,
+        to: AccountId,
+        refusal: PostRefusal,
+        out: &mut Vec<Effect>,
+    ) {
+        let refusal = match refusal {
+            // The news of it may still be on its way here.
+            PostRefusal::NoSuchUser => Refusal::new(Code::NoSuchUser, "this account was removed"),
+            PostRefusal::TooMany => Refusal::new(Code::TooMany, "too many messages wait for this user"),
         };
         self.post_failed(ask, to, refusal, out);
     }
@@ -228,10 +231,6 @@ impl Hub {
             self.fetch_letters(since, me, out);
         }
     }
-}
-
-fn removed() -> Refusal {
-    Refusal::new(Code::NoSuchUser, "this account was removed")
 }
 
 fn blocked(reader: &UserName) -> Refusal {

@@ -99,7 +99,9 @@ impl Hub {
             }
             StoreReply::Keys(reply) => self.keys_reply(now, reply, out),
             StoreReply::Letters { account, letters, .. } => self.letters(now.mono, account, letters, out),
-            StoreReply::PostRefused { origin, to } => self.post_refused(ask(origin, now), to, out),
+            StoreReply::PostRefused { origin, to, refusal } => {
+                self.post_refused(ask(origin, now), to, refusal, out)
+            }
             StoreReply::Posted { origin, to, text, at } => self.posted(ask(origin, now), to, text, at, out),
             StoreReply::Registered { origin, outcome } => self.registered(ask(origin, now), outcome, out),
             StoreReply::Repeated { origin, room, seq, at } => {

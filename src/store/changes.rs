@@ -1,4 +1,5 @@
-//! What is kept beside messages. Every change holds the new value, so doing one twice is harmless.
+//! What is kept beside messages. Every change holds the new value, so doing one twice is harmless. So is one
+//! about an account that the operator removed a moment ago, of which the hub has not heard: it does nothing.
 
 use rusqlite::Connection;
 
@@ -32,8 +33,11 @@ pub(super) fn change(
                 .execute((room.0, &**user.key()))?;
         }
         Change::Block { account, user, blocked: true } => {
-            conn.prepare_cached("INSERT OR REPLACE INTO blocks (account, key, name) VALUES (?1, ?2, ?3)")?
-                .execute((account.0, &**user.key(), &**user.shown()))?;
+            conn.prepare_cached(
+                "INSERT OR REPLACE INTO blocks (account, key, name)
+                 SELECT id, ?2, ?3 FROM accounts WHERE id = ?1",
+            )?
+            .execute((account.0, &**user.key(), &**user.shown()))?;
         }
         Change::Block { account, user, blocked: false } => {
             conn.prepare_cached("DELETE FROM blocks WHERE account = ?1 AND key = ?2")?
@@ -49,7 +53,8 @@ pub(super) fn change(
         }
         Change::Operator { room, account, operator: true } => {
             conn.prepare_cached(
-                "INSERT INTO operators (room, account) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                "INSERT INTO operators (room, account)
+                 SELECT ?1, id FROM accounts WHERE id = ?2 ON CONFLICT DO NOTHING",
             )?
             .execute((room.0, account.0))?;
         }

@@ -50,8 +50,8 @@ pub(super) fn join(
     if let Some(account) = member {
         conn.prepare_cached(
             "INSERT INTO members (account, room, position)
-             VALUES (?1, ?2, (SELECT COALESCE(MAX(position), 0) + 1 FROM members WHERE account = ?1))
-             ON CONFLICT DO NOTHING",
+             SELECT id, ?2, (SELECT COALESCE(MAX(position), 0) + 1 FROM members WHERE account = ?1)
+             FROM accounts WHERE id = ?1 ON CONFLICT DO NOTHING",
         )?
         .execute((account.0, room.0))?;
     }

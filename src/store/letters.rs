@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::hub::job::StoreReply;
+use crate::hub::job::{PostRefusal, StoreReply};
 use crate::proto::event::Letter;
 use crate::proto::id::{AccountId, Origin};
 use crate::proto::limits::{LETTERS_PAGE_MAX, LETTERS_PER_USER_MAX, PAGE_BYTES_MAX};
@@ -23,11 +23,14 @@ pub(super) fn post(
     let exists: bool = conn
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM accounts WHERE id = ?1)")?
         .query_row([to.0], |row| row.get(0))?;
+    if !exists {
+        return Ok(StoreReply::PostRefused { origin, to, refusal: PostRefusal::NoSuchUser });
+    }
     let waiting: u32 = conn
         .prepare_cached("SELECT COUNT(*) FROM letters WHERE account = ?1")?
         .query_row([to.0], |row| row.get(0))?;
-    if !exists || waiting >= LETTERS_PER_USER_MAX {
-        return Ok(StoreReply::PostRefused { origin, to });
+    if waiting >= LETTERS_PER_USER_MAX {
+        return Ok(StoreReply::PostRefused { origin, to, refusal: PostRefusal::TooMany });
     }
     conn.prepare_cached("INSERT INTO letters (account, at, sender, text) VALUES (?1, ?2, ?3, ?4)")?
         .execute((to.0, int(at.0), from, &text))?;

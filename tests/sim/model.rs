@@ -11,7 +11,7 @@ use sottovoce::hub::job::files::{KeptFile, NewFile};
 use sottovoce::hub::job::keys::{KeysJob, TokenId};
 use sottovoce::hub::job::{
     AccountRecord, Change, FailedJob, Kept, KeptAccount, KeptRoom, KeyScope, NewEntry, NewRoom, Page,
-    PageRange, PasswordHash, RegisterRefusal, SessionProof, SessionRecord, SessionRefusal, SessionTerms,
+    PageRange, PasswordHash, PostRefusal, RegisterRefusal, SessionProof, SessionRecord, SessionRefusal, SessionTerms,
     StoreFailure, StoreJob, StoreReply,
 };
 use sottovoce::proto::event::{Access, Entry, Letter};
@@ -165,7 +165,8 @@ impl Model {
             StoreJob::Post { origin, to, from, text, at } => {
                 let letters = self.letters.entry(*to).or_default();
                 if letters.len() >= LETTERS_PER_USER_MAX as usize {
-                    return Ok(StoreReply::PostRefused { origin: *origin, to: *to });
+                    let refusal = PostRefusal::TooMany;
+                    return Ok(StoreReply::PostRefused { origin: *origin, to: *to, refusal });
                 }
                 self.next_letter += 1;
                 letters.push(Letter {

@@ -1,6 +1,7 @@
 //! Letters that wait.
 
 use super::*;
+use crate::hub::job::PostRefusal;
 use crate::proto::limits::{LETTERS_PAGE_MAX, LETTERS_PER_USER_MAX, PAGE_BYTES_MAX};
 
 #[test]
@@ -33,7 +34,11 @@ fn a_letter_too_many_is_refused() {
     let jobs: Vec<StoreJob> = (0..LETTERS_PER_USER_MAX).map(|n| letter(ann, &n.to_string())).collect();
     assert!(bench.batch(jobs).iter().all(|reply| matches!(reply, StoreReply::Posted { .. })));
     let reply = post(&mut bench, ann, "one more");
-    assert!(matches!(reply, StoreReply::PostRefused { origin: ORIGIN, to } if to == ann), "{reply:?}");
+    let refused = |reply: &StoreReply| match *reply {
+        StoreReply::PostRefused { origin: ORIGIN, to, refusal } => Some((to, refusal)),
+        _ => None,
+    };
+    assert_eq!(refused(&reply), Some((ann, PostRefusal::TooMany)), "{reply:?}");
     let (letters, more) = wait(&mut bench, ann, 0);
     assert_eq!((letters.len(), more), (LETTERS_PAGE_MAX as usize, true));
     let up_to = letters[0].id;
@@ -59,7 +64,7 @@ fn a_page_of_letters_is_cut_at_its_bytes() {
 fn a_letter_to_a_removed_account_is_refused() {
     let mut bench = Bench::new();
     let reply = post(&mut bench, AccountId(5), "hello?");
-    assert!(matches!(reply, StoreReply::PostRefused { to: AccountId(5), .. }), "{reply:?}");
+    assert!(matches!(reply, StoreReply::PostRefused { to: AccountId(5), refusal: PostRefusal::NoSuchUser, .. }), "{reply:?}");
 }
 
 #[test]

@@ -96,6 +96,21 @@ fn with_an_account_goes_what_belongs_to_it_and_no_message() {
 }
 
 #[test]
+fn what_a_removed_account_still_wanted_does_nothing_and_fails_nobody() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.account("ann"), bench.account("bob"));
+    let room = bench.room(1, "lobby", Some(bob));
+    Operator::open(bench.dir.path()).expect("opens").remove_user(&user("ann")).expect("removes");
+    bench.change(Change::Operator { room, account: ann, operator: true });
+    bench.change(Change::Block { account: ann, user: user("bob"), blocked: true });
+    let reply = bench.run(join(1, None, Some(ann), 0));
+    assert!(matches!(reply, StoreReply::Joined { .. }), "{reply:?}");
+    assert_eq!(bench.count("SELECT COUNT(*) FROM operators"), 1);
+    assert_eq!(bench.count("SELECT COUNT(*) FROM members"), 1);
+    assert_eq!(bench.count("SELECT COUNT(*) FROM blocks"), 0);
+}
+
+#[test]
 fn invitations_differ_and_are_readable() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut operator = Operator::open(dir.path()).expect("opens");
