@@ -32,21 +32,23 @@ impl Hub {
         text: Option<&str>,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        if let Some(status) = status {
-            let status = Status::parse(&status.to_ascii_lowercase()).ok_or_else(|| {
+        let parse = |status: &str| {
+            Status::parse(&status.to_ascii_lowercase()).ok_or_else(|| {
                 Refusal::new(Code::BadArgument, "a status is online, away or offline, and a text if you like")
-            })?;
-            let text = text.unwrap_or_default().trim();
-            if text.len() > STATUS_BYTES_MAX {
-                let text = format!("a status text has at most {STATUS_BYTES_MAX} bytes");
-                return Err(Refusal::new(Code::BadArgument, text));
-            }
-            let user = self.users.get_mut(me);
-            user.status = status;
-            user.status_text = (!text.is_empty()).then(|| Arc::from(text));
+            })
+        };
+        let status = status.map(parse).transpose()?;
+        // A status without a text has none; a text alone leaves the status as it is.
+        let text = text.unwrap_or_default().trim();
+        if text.len() > STATUS_BYTES_MAX {
+            let text = format!("a status text has at most {STATUS_BYTES_MAX} bytes");
+            return Err(Refusal::new(Code::BadArgument, text));
         }
-        let user = self.user(me);
-        self.answer(ask, Answer::StatusSet { status: user.status, text: user.status_text.clone() }, out);
+        let user = self.users.get_mut(me);
+        user.status = status.unwrap_or(user.status);
+        user.status_text = (!text.is_empty()).then(|| Arc::from(text));
+        let answer = Answer::StatusSet { status: user.status, text: user.status_text.clone() };
+        self.answer(ask, answer, out);
         Ok(())
     }
 

@@ -205,3 +205,17 @@ fn whois_tells_rooms_that_the_asker_may_see() {
     scene.shows("bob", "/whois alice", "lobby");
     scene.hides("bob", "/whois alice", "hideout");
 }
+
+#[test]
+fn a_program_changes_its_text_and_keeps_its_status() {
+    let server = Server::start();
+    let mut alice = server.json_guest("alice");
+    alice.ok(json!({"cmd": "status", "status": "away", "text": "at lunch"}));
+    let changed = alice.ok(json!({"cmd": "status", "text": "at tea"}));
+    assert_eq!(changed, json!({"status": "away", "text": "at tea"}));
+    let cleared = alice.ok(json!({"cmd": "status", "text": ""}));
+    assert_eq!(cleared, json!({"status": "away"}));
+    let mut bob = server.text();
+    bob.ask("/nick bob");
+    bob.hides("/whois alice", "at tea");
+}
