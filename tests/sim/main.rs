@@ -5,6 +5,7 @@
 //! failing or full store, and restarts from what was committed. Then comes calm, in which everything
 //! must settle. `docs/testing.md` tells how to replay a seed and how to add a fault.
 
+mod bounds;
 mod carriers;
 mod devices;
 mod disk;
@@ -14,12 +15,16 @@ mod json;
 mod keyring;
 mod lanes;
 mod link;
+mod meanwhile;
 mod model;
 mod net;
+#[path = "../it/harness/pattern.rs"]
+mod pattern;
 mod people;
 mod plan;
 mod random;
 mod run;
+mod stage;
 mod text;
 mod world;
 

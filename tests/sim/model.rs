@@ -11,8 +11,8 @@ use sottovoce::hub::job::files::{KeptFile, NewFile};
 use sottovoce::hub::job::keys::{KeysJob, TokenId};
 use sottovoce::hub::job::{
     AccountRecord, Change, FailedJob, Kept, KeptAccount, KeptRoom, KeyScope, NewEntry, NewRoom, Page,
-    PageRange, PasswordHash, PostRefusal, RegisterRefusal, SessionProof, SessionRecord, SessionRefusal, SessionTerms,
-    StoreFailure, StoreJob, StoreReply,
+    PageRange, PasswordHash, PostRefusal, RegisterRefusal, SessionProof, SessionRecord, SessionRefusal,
+    SessionTerms, StoreFailure, StoreJob, StoreReply,
 };
 use sottovoce::proto::event::{Access, Entry, Letter};
 use sottovoce::proto::id::{AccountId, FileId, Origin, RoomId, Seq};
