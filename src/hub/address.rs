@@ -69,10 +69,9 @@ impl AddressBook {
     }
 
     pub fn release(&mut self, key: AddressKey) {
-        if let Some(record) = self.records.get_mut(&key) {
-            assert!(record.connections > 0, "a connection was released twice");
-            record.connections -= 1;
-        }
+        let record = self.records.get_mut(&key).expect("who has a connection is not forgotten");
+        assert!(record.connections > 0, "a connection was released twice");
+        record.connections -= 1;
     }
 
     /// Takes from the bucket of this act, or says that it is empty.

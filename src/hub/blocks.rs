@@ -85,11 +85,10 @@ impl Hub {
     }
 
     pub(super) fn forget_blocker(&mut self, key: &Arc<str>, me: UserId) {
-        if let Some(blockers) = self.blockers.get_mut(key) {
-            blockers.retain(|&blocker| blocker != me);
-            if blockers.is_empty() {
-                self.blockers.remove(key);
-            }
+        let blockers = self.blockers.get_mut(key).expect("a block is in both tables");
+        blockers.retain(|&blocker| blocker != me);
+        if blockers.is_empty() {
+            self.blockers.remove(key);
         }
     }
 }

@@ -38,10 +38,10 @@ impl Hub {
                     self.block_changed(ask, me, user, blocked, out);
                 }
             }
-            Change::DropRoom { .. } | Change::Leave { .. } => {}
-            Change::FileComplete { .. } | Change::FileRemove { .. } => {
-                unreachable!("whoever handed them in hears of them")
-            }
+            Change::DropRoom { .. }
+            | Change::FileComplete { .. }
+            | Change::FileRemove { .. }
+            | Change::Leave { .. } => unreachable!("nobody asked for them, or another hears of them"),
             Change::FileDecline { file, account } => {
                 self.file_declined(file, account, out);
                 if waits {

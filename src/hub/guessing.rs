@@ -236,6 +236,17 @@ mod tests {
         assert!(guesses.names.is_empty());
     }
 
+    #[test]
+    fn a_new_name_takes_the_place_of_what_is_over() {
+        let now = Instant(5_000);
+        let mut guesses = Guesses::default();
+        for number in 0..NAMES_MAX {
+            guesses.count(now, &user(&format!("user-{number}")), address(0));
+        }
+        guesses.count(Instant(now.0 + LATELY_MS), &user("alice"), address(0));
+        assert_eq!(guesses.names.len(), 1, "all others are over");
+    }
+
     /// A login with a wrong password from an address; what it is answered with.
     fn log_in(hub: &mut Hub, serial: u32, peer: Peer) -> Code {
         let (conn, re) = (ConnId { slot: serial, serial }, RequestId(1));

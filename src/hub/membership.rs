@@ -67,7 +67,7 @@ impl Hub {
     }
 
     fn check_may_create(&self, account: Option<AccountId>) -> Result<(), Refusal> {
-        if self.rooms.len() >= ROOMS_MAX {
+        if self.rooms.count() >= ROOMS_MAX {
             return Err(Refusal::new(Code::TooMany, "there are too many rooms on this server"));
         }
         if account.is_some_and(|account| self.rooms.made_by(account) >= ROOMS_PER_CREATOR_MAX) {
@@ -268,4 +268,53 @@ impl Hub {
 /// What is kept of a room's key: bound to the room, so that equal keys do not look alike.
 pub(super) fn hash_key(room: RoomId, key: &str) -> [u8; 32] {
     Sha256::new().chain_update(room.0.to_be_bytes()).chain_update(key.as_bytes()).finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::hub::Handled;
+    use crate::hub::job::{Kept, KeptRoom};
+    use crate::hub::session::Peer;
+    use crate::proto::command::Command;
+    use crate::proto::id::ConnId;
+    use crate::proto::time::{Instant, Now, Timestamp};
+
+    #[test]
+    fn a_server_has_so_many_rooms() {
+        let kept = |id: u32| KeptRoom {
+            id: RoomId(id),
+            name: RoomName::parse(&format!("room{id}")).unwrap(),
+            creator: Some(AccountId(1)),
+            topic: None,
+            access: Access::Public,
+            key_hash: None,
+            operators: Vec::new(),
+            bans: Vec::new(),
+            seq: Seq(0),
+        };
+        let now = Now { mono: Instant(1_000), wall: Timestamp(0) };
+        for (rooms, refused) in [(ROOMS_MAX - 1, false), (ROOMS_MAX, true)] {
+            let rooms: Vec<KeptRoom> = (0..rooms as u32).map(kept).collect();
+            let kept = Kept { next_room: rooms.len() as u32, rooms, ..Kept::default() };
+            let mut hub = Hub::new(Config::default().settings(), kept, now);
+            let (conn, mut out) = (ConnId { slot: 0, serial: 1 }, Vec::new());
+            hub.opened(now, conn, Peer { address: [127, 0, 0, 1].into(), loopback: true }).unwrap();
+            let commands = [
+                Command::Nick { user: "alice".into() },
+                Command::Join { room: "one-more".into(), key: None },
+            ];
+            for command in commands {
+                assert_eq!(hub.handle(now, conn, RequestId(1), command, &mut out), Handled::Done);
+            }
+            let told = |effect: &Effect| match effect {
+                Effect::Tell(_, Event::Answer(_, Answer::Refused(refusal))) => {
+                    refusal.text == "there are too many rooms on this server"
+                }
+                _ => false,
+            };
+            assert_eq!(out.iter().any(told), refused, "{out:?}");
+        }
+    }
 }

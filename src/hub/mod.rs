@@ -182,7 +182,7 @@ impl Hub {
     /// A connection was made; it has no name yet. Refused when there are too many.
     pub fn opened(&mut self, now: Now, conn: ConnId, peer: Peer) -> Result<(), CloseReason> {
         let limits = &self.settings.limits;
-        if limits.connections.is_some_and(|most| self.sessions.len() >= most as usize) {
+        if limits.connections.is_some_and(|most| self.sessions.count() >= most as usize) {
             return Err(CloseReason::Full);
         }
         let mut address = None;
@@ -249,9 +249,7 @@ impl Hub {
         refusal: Refusal,
         out: &mut Vec<Effect>,
     ) -> Handled {
-        if self.sessions.get(conn).is_none() {
-            return Handled::Done;
-        }
+        let Some(_) = self.sessions.get(conn) else { return Handled::Done };
         if self.must_wait(conn, &Command::Help { topic: None }, out) {
             return Handled::Later;
         }
@@ -270,9 +268,7 @@ impl Hub {
 
     /// The peer closed its side and everything it had sent was handled: as if it had said `quit`.
     pub fn end_of_input(&mut self, conn: ConnId, out: &mut Vec<Effect>) -> Handled {
-        if self.sessions.get(conn).is_none() {
-            return Handled::Done;
-        }
+        let Some(_) = self.sessions.get(conn) else { return Handled::Done };
         let quit = Command::Quit { text: None };
         if self.transfers_must_end(conn, out) || self.must_wait(conn, &quit, out) {
             return Handled::Later;
@@ -412,10 +408,7 @@ impl Hub {
         let session = self.sessions.get_mut(conn)?;
         match std::mem::replace(&mut session.activity, Activity::Ready) {
             Activity::Waiting(waiting) => Some(*waiting),
-            other => {
-                session.activity = other;
-                None
-            }
+            _ => unreachable!("a reply comes to what waits for it"),
         }
     }
 

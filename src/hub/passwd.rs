@@ -36,11 +36,8 @@ impl Hub {
         self.check_private(ask.conn)?;
         match (old, new) {
             (Some(old), Some(new)) => self.passwd_with_both(ask, old, new, out),
-            (Some(old), None) => {
-                self.prompt(ask.conn, Prompting::NewPassword { old }, Prompt::NewPassword, out);
-                Ok(())
-            }
-            (None, _) => {
+            // Both are left out, or none.
+            _ => {
                 self.prompt(ask.conn, Prompting::OldPassword, Prompt::OldPassword, out);
                 Ok(())
             }
@@ -97,10 +94,7 @@ impl Hub {
             let user = self.user(me).name.clone();
             return self.count_guess(ask, &user, out);
         }
-        if let Err(refusal) = self.take_password_place(ask.conn) {
-            self.ready(ask.conn, out);
-            return self.refuse(ask, refusal, out);
-        }
+        self.take_password_place(ask.conn).expect("the place where the old one was compared has become free");
         let cost = self.settings.bcrypt_cost;
         self.submit_password(PasswordJob::Hash { origin: ask.origin(), password: new, cost }, out);
         let stage = PasswdStage::Hash { account };

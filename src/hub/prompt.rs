@@ -8,7 +8,7 @@ use crate::hub::{Ask, Hub};
 use crate::proto::event::{Answer, Event, Prompt};
 use crate::proto::id::ConnId;
 use crate::proto::name::UserName;
-use crate::proto::refusal::{Code, Refusal};
+use crate::proto::refusal::Refusal;
 use crate::proto::secret::Secret;
 
 /// A question was asked; this is what its answer is for.
@@ -37,7 +37,7 @@ impl Hub {
     pub(super) fn prompted(&mut self, ask: Ask, line: Secret, out: &mut Vec<Effect>) -> Result<(), Refusal> {
         let session = self.session_mut(ask.conn);
         let Activity::Prompting(prompting) = std::mem::replace(&mut session.activity, Activity::Ready) else {
-            return Err(Refusal::new(Code::BadRequest, "nothing was asked"));
+            unreachable!("a line is taken for an answer where something was asked");
         };
         if line.reveal().is_empty() {
             self.answer(ask, Answer::Cancelled, out);

@@ -135,17 +135,13 @@ impl Rooms {
         self.by_id.get_mut(&id)
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_id.len()
     }
 
     /// How many rooms an account made.
     pub fn made_by(&self, account: AccountId) -> usize {
         self.by_id.values().filter(|room| room.creator == Some(account)).count()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
     }
 
     /// Rooms by key, behind this one.

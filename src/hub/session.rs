@@ -212,10 +212,6 @@ impl Session {
         Some((self.address?, limits.of_address(self.loopback)?))
     }
 
-    pub fn is_ready(&self) -> bool {
-        matches!(self.activity, Activity::Ready)
-    }
-
     /// A room that this session still has to come into after its login.
     pub fn is_to_rejoin(&self, id: RoomId) -> bool {
         match &self.activity {
@@ -297,12 +293,8 @@ impl Sessions {
         self.slots.get_mut(id.slot as usize)?.as_mut().filter(|session| session.id == id)
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Session> {

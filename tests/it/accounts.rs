@@ -114,6 +114,22 @@ fn registration_by_invitation_takes_a_code_once() {
 }
 
 #[test]
+fn an_invitation_that_was_left_out_is_asked_for() {
+    let server = Server::with(&["accounts.registration = \"invite\""]);
+    let code = server.home.tool_ok(&["invite"]);
+    server.scene().play(&format!(
+        "
+        alice > /register alice
+        alice < *** …password…
+        alice > correct-horse
+        alice < *** …invitation…
+        alice > {code}
+        alice < *** {{alice}}
+        "
+    ));
+}
+
+#[test]
 fn a_server_without_guests_refuses_them() {
     let server = Server::with(&["accounts.guests = false"]);
     server.scene().play(

@@ -68,6 +68,30 @@ fn a_missing_or_misshapen_argument_is_refused() {
 }
 
 #[test]
+fn an_argument_out_of_its_range_is_refused() {
+    let server = Server::start();
+    let mut alice = server.json_guest("alice");
+    alice.join("lobby");
+    let long = "k".repeat(65);
+    let refused = [
+        (json!({"cmd": "history", "room": "lobby", "limit": 0}), "bad-argument"),
+        (json!({"cmd": "search", "query": "tea", "limit": 0}), "bad-argument"),
+        (json!({"cmd": "search", "query": " "}), "missing-argument"),
+        (json!({"cmd": "say", "room": "lobby", "text": " "}), "missing-argument"),
+        (json!({"cmd": "list", "limit": 0}), "bad-argument"),
+        (json!({"cmd": "status"}), "missing-argument"),
+        (json!({"cmd": "room", "room": "lobby", "access": "private", "key": "k"}), "bad-argument"),
+        (json!({"cmd": "room", "room": "lobby", "access": "key", "key": long}), "bad-argument"),
+        (json!({"cmd": "room", "room": "lobby", "access": "key", "key": ""}), "missing-argument"),
+        (json!({"cmd": "room", "room": "lobby", "access": "key"}), "missing-argument"),
+    ];
+    for (request, code) in refused {
+        check_refused(&mut alice, request, code);
+    }
+    alice.ok(json!({"cmd": "room", "room": "lobby", "access": "key", "key": &long[1..]}));
+}
+
+#[test]
 fn a_line_that_is_no_request_gets_an_error_event_and_the_connection_goes_on() {
     let server = Server::start();
     let mut alice = server.json_guest("alice");

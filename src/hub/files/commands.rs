@@ -274,13 +274,12 @@ impl Hub {
 
     /// The store recorded that an account declined.
     pub(in crate::hub) fn file_declined(&mut self, file: FileId, account: AccountId, out: &mut Vec<Effect>) {
-        if let Some(entry) = self.files.table.get_mut(file) {
-            if !entry.declined.contains(&account) {
-                entry.declined.push(account);
-            }
-            if entry.declined.len() >= entry.readers as usize {
-                self.remove_file(file, None, out);
-            }
+        let entry = self.files.table.get_mut(file).expect("its record goes behind what was asked before");
+        if !entry.declined.contains(&account) {
+            entry.declined.push(account);
+        }
+        if entry.declined.len() >= entry.readers as usize {
+            self.remove_file(file, None, out);
         }
     }
 

@@ -64,7 +64,10 @@ fn a_page_of_letters_is_cut_at_its_bytes() {
 fn a_letter_to_a_removed_account_is_refused() {
     let mut bench = Bench::new();
     let reply = post(&mut bench, AccountId(5), "hello?");
-    assert!(matches!(reply, StoreReply::PostRefused { to: AccountId(5), refusal: PostRefusal::NoSuchUser, .. }), "{reply:?}");
+    assert!(
+        matches!(reply, StoreReply::PostRefused { to: AccountId(5), refusal: PostRefusal::NoSuchUser, .. }),
+        "{reply:?}"
+    );
 }
 
 #[test]

@@ -43,6 +43,17 @@ fn a_part_of_a_file_has_its_bounds() {
 }
 
 #[test]
+fn a_connection_that_is_gone_reads_nothing() {
+    let mut bench = Bench::new();
+    let (alice, data) = (bench.login("alice"), bench.data("alice"));
+    let file = bench.complete(alice, data, 10, 1);
+    bench.gone(data);
+    bench.get(data, 1, file, 0, 0);
+    assert!(bench.lane.is_empty() && bench.told(data).is_empty());
+    bench.settles();
+}
+
+#[test]
 fn whoever_knows_its_number_reads_a_complete_file() {
     let mut bench = Bench::new();
     let (alice, data, bob) = (bench.login("alice"), bench.data("alice"), bench.data("bob"));

@@ -72,6 +72,19 @@ fn a_file_may_be_deleted_while_it_is_finished() {
 }
 
 #[test]
+fn a_file_is_declined_by_all_while_it_is_deleted() {
+    let mut bench = Bench::new();
+    let (alice, data, bob) = (bench.login("alice"), bench.data("alice"), bench.login("bob"));
+    let file = bench.complete(alice, data, 10, 1);
+    bench.about(bob, "decline", file);
+    bench.about(alice, "delete", file);
+    bench.settles();
+    assert_eq!(bench.told(bob), [format!("declined {file}")]);
+    assert_eq!(bench.told(alice), [format!("deleted {file}")]);
+    assert!(bench.disk.is_empty());
+}
+
+#[test]
 fn what_cannot_be_removed_is_tried_again() {
     let mut bench = Bench::new();
     let (alice, data) = (bench.login("alice"), bench.data("alice"));
