@@ -3,7 +3,7 @@
 //! sockets.
 //!
 //! ```text
-//! Upload:    Began ─► Digests ─► (Kept) ─► Progress ─► .. ─► Sent
+//! Upload:    Began ─► Tags ─► (Kept) ─► Progress ─► .. ─► Sent
 //! Download:  Part ─► Began ─► Progress ─► .. ─► Verified ─► (Settle) ─► Placed
 //! ```
 //!
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use crate::client::transfer::place::{Part, Stamp};
 use crate::client::transfer::record::Blob;
 use crate::client::transfer::unpack::Wrong;
-use crate::e2e::file::{ChunkDigest, FileKey, PREFIX_BYTES};
+use crate::e2e::file::{ChunkTag, FileKey, PREFIX_BYTES};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Upload {
     pub key: FileKey,
     pub prefix: [u8; PREFIX_BYTES],
     /// Of all chunks that were sealed before.
-    pub digests: Vec<ChunkDigest>,
+    pub tags: Vec<ChunkTag>,
     /// So much of the blob is at the server.
     pub stored: u64,
 }
@@ -55,7 +55,7 @@ pub struct Download {
 /// What a worker waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// The digests of this many chunks are kept.
+    /// The tags of this many chunks are kept.
     Kept(u32),
     /// It is kept that the file is whole: it may get its name.
     Settle,
@@ -69,9 +69,9 @@ pub enum Report {
         done: u64,
     },
     /// Chunks were sealed for the first time.
-    Digests {
+    Tags {
         first: u32,
-        digests: Vec<ChunkDigest>,
+        tags: Vec<ChunkTag>,
     },
     /// There is half a file now.
     Part(Part),
@@ -109,7 +109,7 @@ pub enum Trouble {
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Upload { path: _, stamp, blob: _, key: _, prefix: _, digests: _, stored } = self;
+        let Upload { path: _, stamp, blob: _, key: _, prefix: _, tags: _, stored } = self;
         write!(f, "Upload({} bytes, {stored} of the blob stored)", stamp.size)
     }
 }

@@ -1,9 +1,9 @@
-//! From a file to the pieces of a blob: read, padded, sealed chunk by chunk, digested, cut.
+//! From a file to the pieces of a blob: read, padded, sealed chunk by chunk, hashed, cut.
 //!
-//! A [`Packer`] always begins at the first chunk, also when an upload goes on: the digest of the whole
+//! A [`Packer`] always begins at the first chunk, also when an upload goes on: the SHA-256 of the whole
 //! blob needs every chunk, and so does the comparison with what was sealed before. A file that is not
-//! what it was ends in [`Unfit::Changed`], before a single byte of the new content is sealed under
-//! the old key.
+//! what it was ends in [`Unfit::Changed`], before a single byte of the new content leaves
+//! the [`Sealer`].
 
 use std::fmt;
 use std::io::{self, Read};
@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::client::transfer::piece::{PIECE_BYTES, Plan};
 use crate::e2e::error::Error;
-use crate::e2e::file::{ChunkDigest, HEADER_BYTES, Sealer};
+use crate::e2e::file::{ChunkTag, HEADER_BYTES, Sealer};
 
 /// Seals a file of a known size; see the [module](self).
 pub struct Packer<R> {
@@ -35,7 +35,7 @@ pub struct Packer<R> {
 pub struct Piece {
     pub offset: u64,
     pub bytes: Vec<u8>,
-    /// The digests of this many chunks must be kept before the piece is sent.
+    /// The tags of this many chunks must be kept before the piece is sent.
     pub chunks: u32,
 }
 
@@ -63,7 +63,7 @@ pub enum Unfit {
 }
 
 impl<R: Read> Packer<R> {
-    /// `file` stands at its start; `sealer` knows the digests of an earlier attempt.
+    /// `file` stands at its start; `sealer` knows the tags of an earlier attempt.
     pub fn new(file: R, plan: Plan, sealer: Sealer) -> Packer<R> {
         let header = sealer.header().to_vec();
         let hash = Sha256::new_with_prefix(&header);
@@ -106,7 +106,7 @@ impl<R: Read> Packer<R> {
         })?;
         if let Err(error) = self.sealer.seal(self.next, &mut self.sealed) {
             debug_assert_eq!(error, Error::Changed, "chunks come in order");
-            // It is the plain content still, and nobody's to send.
+            // What is left in it is plain content, and nobody's to send.
             self.sealed.zeroize();
             self.taken = 0;
             return Err(Unfit::Changed);
@@ -121,12 +121,12 @@ impl<R: Read> Packer<R> {
         Ok((self.plan.layout().chunk_bytes(self.next)?, self.plan.file_bytes(self.next)?))
     }
 
-    /// The digests of all chunks that were ever sealed.
-    pub fn digests(&self) -> &[ChunkDigest] {
-        self.sealer.digests()
+    /// The tags of all chunks that were ever sealed.
+    pub fn tags(&self) -> &[ChunkTag] {
+        self.sealer.tags()
     }
 
-    /// The digest of the blob, once there is no further piece; the file must end here.
+    /// The SHA-256 of the blob, once there is no further piece; the file must end here.
     pub fn finish(mut self) -> Result<[u8; 32], Unfit> {
         assert_eq!(self.offset, self.plan.blob_bytes(), "every piece was asked for");
         let mut more = Zeroizing::new([0]);
@@ -146,10 +146,10 @@ mod tests {
     use crate::client::transfer::tests::{Seeded, content, key, seal};
     use crate::e2e::file::Opener;
 
-    fn packer(file: &[u8], size: u64, digests: Vec<ChunkDigest>) -> Packer<&[u8]> {
+    fn packer(file: &[u8], size: u64, tags: Vec<ChunkTag>) -> Packer<&[u8]> {
         let plan = Plan::new(size).unwrap();
         let prefix = Sealer::new(&key(), plan.layout(), &mut Seeded(1)).prefix();
-        Packer::new(file, plan, Sealer::resume(&key(), plan.layout(), prefix, digests))
+        Packer::new(file, plan, Sealer::resume(&key(), plan.layout(), prefix, tags))
     }
 
     /// Every piece until the end, or the error.
@@ -186,12 +186,12 @@ mod tests {
         let file = content(200_000);
         let mut first = packer(&file, 200_000, Vec::new());
         drain(&mut first).unwrap();
-        let digests = first.digests().to_vec();
-        assert!(drain(&mut packer(&file, 200_000, digests.clone())).is_ok(), "the same file goes on");
+        let tags = first.tags().to_vec();
+        assert!(drain(&mut packer(&file, 200_000, tags.clone())).is_ok(), "the same file goes on");
         for at in [0, 65_535, 65_536, 199_999] {
             let mut other = file.clone();
             other[at] ^= 1;
-            let mut again = packer(&other, 200_000, digests.clone());
+            let mut again = packer(&other, 200_000, tags.clone());
             let mut told = Vec::new();
             let outcome = loop {
                 match again.next_piece(Vec::new()) {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The server takes pieces in order, and keeps whole ones when it dies. A piece may be sent once all
-//! chunks that it has a part of are sealed *and* their digests are kept: nobody may ever have seen a
+//! chunks that it has a part of are sealed *and* their tags are kept: nobody may ever have seen a
 //! chunk that could be sealed again with another content.
 
 use std::ops::Range;

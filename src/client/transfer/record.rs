@@ -3,12 +3,12 @@
 //! ```text
 //! key                                     value
 //! number u64                              version u8 || Record, as JSON
-//! number u64 || first chunk u32           digests of chunks that were sealed, 32 bytes each
+//! number u64 || first chunk u32           tags of chunks that were sealed, 16 bytes each
 //! ```
 //!
-//! Both are rows of [`Table::Transfers`], which the vault seals: they hold file keys, names, paths, and
-//! digests that tell what is in a file. The keys lie open, and say no more than how many transfers
-//! there are and how far the uploads among them have come.
+//! Both are rows of [`Table::Transfers`], which the vault seals: they hold file keys, names and paths. The
+//! keys lie open, and say no more than how many transfers there are and how far the uploads among them
+//! have come.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::client::private::row::{Change, Rows, Table};
 use crate::client::transfer::place::{Part, Stamp};
 use crate::client::transfer::written_path;
 use crate::e2e::content::FileNote;
-use crate::e2e::file::{ChunkDigest, FileKey, PREFIX_BYTES};
+use crate::e2e::file::{ChunkTag, FileKey, PREFIX_BYTES};
 use crate::e2e::hex;
 
 /// Names a transfer to its user, and its rows. Never that of another one that is still there.
@@ -118,23 +118,22 @@ impl fmt::Debug for Receiving {
     }
 }
 
-/// The row of some digests, the first of which is that of the chunk `first`.
-pub fn digests_change(number: Number, first: u32, digests: &[ChunkDigest]) -> Change {
-    let value = Zeroizing::new(digests.concat());
-    Change { table: Table::Transfers, key: digests_key(number, first), value: Some(value) }
+/// The row of some tags, the first of which is that of the chunk `first`.
+pub fn tags_change(number: Number, first: u32, tags: &[ChunkTag]) -> Change {
+    let value = Zeroizing::new(tags.concat());
+    Change { table: Table::Transfers, key: tags_key(number, first), value: Some(value) }
 }
 
-/// Removes a record; `groups` are the first chunks of its rows of digests.
+/// Removes a record; `groups` are the first chunks of its rows of tags.
 pub fn removal(number: Number, groups: &[u32]) -> Vec<Change> {
-    let mut changes = digests_removal(number, groups);
+    let mut changes = tags_removal(number, groups);
     changes.push(Change { table: Table::Transfers, key: key(number), value: None });
     changes
 }
 
-/// Removes the rows of digests, which belong to a key that is used no more.
-pub fn digests_removal(number: Number, groups: &[u32]) -> Vec<Change> {
-    let gone =
-        |&first: &u32| Change { table: Table::Transfers, key: digests_key(number, first), value: None };
+/// Removes the rows of tags, which belong to a key that is used no more.
+pub fn tags_removal(number: Number, groups: &[u32]) -> Vec<Change> {
+    let gone = |&first: &u32| Change { table: Table::Transfers, key: tags_key(number, first), value: None };
     groups.iter().map(gone).collect()
 }
 
@@ -142,7 +141,7 @@ fn key(number: Number) -> Vec<u8> {
     number.0.to_be_bytes().to_vec()
 }
 
-fn digests_key(number: Number, first: u32) -> Vec<u8> {
+fn tags_key(number: Number, first: u32) -> Vec<u8> {
     [&number.0.to_be_bytes()[..], &first.to_be_bytes()].concat()
 }
 
@@ -151,8 +150,8 @@ fn digests_key(number: Number, first: u32) -> Vec<u8> {
 pub struct Kept {
     pub record: Record,
     /// `None` if they are not all there: then nobody knows what was sealed under this key.
-    pub digests: Option<Vec<ChunkDigest>>,
-    /// The first chunks of the rows of digests.
+    pub tags: Option<Vec<ChunkTag>>,
+    /// The first chunks of the rows of tags.
     pub groups: Vec<u32>,
 }
 
@@ -160,16 +159,16 @@ pub struct Kept {
 pub fn load(rows: &Rows) -> (BTreeMap<Number, Kept>, Vec<Change>) {
     let mut found = BTreeMap::<Number, Kept>::new();
     let mut damaged = Vec::new();
-    // A record comes before its digests, which come in their order.
+    // A record comes before its tags, which come in their order.
     for (key, value) in rows.of(Table::Transfers) {
         let read = match key.split_first_chunk() {
             Some((number, [])) => read_record(value).map(|record| {
-                let kept = Kept { record, digests: Some(Vec::new()), groups: Vec::new() };
+                let kept = Kept { record, tags: Some(Vec::new()), groups: Vec::new() };
                 found.insert(Number(u64::from_be_bytes(*number)), kept);
             }),
             Some((number, first)) => {
                 let number = Number(u64::from_be_bytes(*number));
-                found.get_mut(&number).and_then(|kept| add_digests(kept, first, value))
+                found.get_mut(&number).and_then(|kept| add_tags(kept, first, value))
             }
             None => None,
         };
@@ -185,12 +184,12 @@ fn read_record(value: &[u8]) -> Option<Record> {
     serde_json::from_slice(json).ok()
 }
 
-fn add_digests(kept: &mut Kept, first: &[u8], value: &[u8]) -> Option<()> {
+fn add_tags(kept: &mut Kept, first: &[u8], value: &[u8]) -> Option<()> {
     let first = u32::from_be_bytes(first.try_into().ok()?);
     kept.groups.push(first);
-    let (digests, rest) = value.as_chunks();
-    match &mut kept.digests {
-        Some(known) if known.len() == first as usize && rest.is_empty() => known.extend_from_slice(digests),
+    let (tags, rest) = value.as_chunks();
+    match &mut kept.tags {
+        Some(known) if known.len() == first as usize && rest.is_empty() => known.extend_from_slice(tags),
         known => *known = None,
     }
     Some(())
@@ -281,23 +280,23 @@ mod tests {
     }
 
     #[test]
-    fn digests_come_back_in_their_order_and_all_or_not_at_all() {
-        let found = |digests: &[(u32, usize)]| {
+    fn tags_come_back_in_their_order_and_all_or_not_at_all() {
+        let found = |tags: &[(u32, usize)]| {
             let mut rows = Rows::default();
             rows.apply(vec![Record::Sending(sending()).change(Number(1))]);
             rows.apply(vec![Record::Sending(sending()).change(Number(2))]);
-            for &(first, count) in digests {
-                let digests: Vec<ChunkDigest> = (0..count).map(|at| [first as u8 + at as u8; 32]).collect();
-                rows.apply(vec![digests_change(Number(1), first, &digests)]);
+            for &(first, count) in tags {
+                let tags: Vec<ChunkTag> = (0..count).map(|at| [first as u8 + at as u8; 16]).collect();
+                rows.apply(vec![tags_change(Number(1), first, &tags)]);
             }
             let (mut found, damaged) = load(&rows);
             assert_eq!((found.len(), damaged.len()), (2, 0));
             assert!(found[&Number(2)].groups.is_empty());
-            found.remove(&Number(1)).map(|kept| (kept.digests, kept.groups)).expect("it was kept")
+            found.remove(&Number(1)).map(|kept| (kept.tags, kept.groups)).expect("it was kept")
         };
-        let digest = |number: u8| [number; 32];
+        let tag = |number: u8| [number; 16];
         assert_eq!(found(&[]), (Some(vec![]), vec![]));
-        assert_eq!(found(&[(2, 1), (0, 2)]), (Some(vec![digest(0), digest(1), digest(2)]), vec![0, 2]));
+        assert_eq!(found(&[(2, 1), (0, 2)]), (Some(vec![tag(0), tag(1), tag(2)]), vec![0, 2]));
         assert_eq!(found(&[(0, 2), (3, 1)]), (None, vec![0, 3]), "one is missing");
         assert_eq!(found(&[(0, 2), (1, 1)]), (None, vec![0, 1]), "one too many");
     }
@@ -319,9 +318,9 @@ mod tests {
             row(&[1], b"short key"),
             row(&1u64.to_be_bytes(), b"\x01{}"),
             Change { table: Table::Transfers, key: key(Number(2)), value: newer },
-            digests_change(Number(3), 0, &[[1; 32]]),
+            tags_change(Number(3), 0, &[[1; 16]]),
             Record::Sending(sending()).change(Number(4)),
-            digests_change(Number(4), 0, &[[1; 32]]),
+            tags_change(Number(4), 0, &[[1; 16]]),
         ]);
         let (found, damaged) = load(&rows);
         assert_eq!(found.keys().collect::<Vec<_>>(), [&Number(4)]);

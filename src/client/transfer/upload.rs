@@ -1,7 +1,7 @@
 //! Brings a file to the server: one thread reads and seals, this one sends.
 //!
 //! ```text
-//! sealer:  read ─► seal, digest ─► pieces ──┐   every GROUP_CHUNKS: digests reported, to be kept
+//! sealer:  read ─► seal, hash ─► pieces ────┐   every GROUP_CHUNKS: tags reported, to be kept
 //!             ▲                             ▼
 //!             │       sender:  kept? ─► PUT ─► in flight ─► STORED ─┐
 //!             └────────────────── empty buffers ◄───────────────────┘
@@ -39,8 +39,8 @@ pub fn upload(desk: &Desk, job: Upload) -> Result<(), Halt> {
     let mut failures = 0;
     // Before anything is read: without a server that would be for nothing.
     let lease = desk.connect(&mut failures)?;
-    let sealer = Sealer::resume(&job.key, plan.layout(), job.prefix, job.digests);
-    let kept = u32::try_from(sealer.digests().len()).unwrap_or(u32::MAX);
+    let sealer = Sealer::resume(&job.key, plan.layout(), job.prefix, job.tags);
+    let kept = u32::try_from(sealer.tags().len()).unwrap_or(u32::MAX);
     let packer = Packer::new(&file, plan, sealer);
 
     let (empty, emptied) = unbounded();
@@ -91,18 +91,18 @@ struct Sealing<'a> {
 impl Sealing<'_> {
     /// Ends early when nobody takes pieces any more.
     fn run(self, mut packer: Packer<&File>, emptied: &Receiver<Vec<u8>>, fill: &Sender<Sealed>) {
-        let mut reported = packer.digests().len();
+        let mut reported = packer.tags().len();
         let mut spare = None;
         while let Some(buffer) = spare.take().or_else(|| emptied.recv().ok())
             && self.desk.check().is_ok()
         {
             let next = packer.next_piece(buffer);
-            let digests = &packer.digests()[reported..];
-            if digests.len() >= GROUP_CHUNKS || (matches!(next, Ok(None)) && !digests.is_empty()) {
+            let tags = &packer.tags()[reported..];
+            if tags.len() >= GROUP_CHUNKS || (matches!(next, Ok(None)) && !tags.is_empty()) {
                 // Not more than there are chunks, which are counted so.
                 let first = u32::try_from(reported).unwrap_or(u32::MAX);
-                self.desk.report(Report::Digests { first, digests: digests.to_vec() });
-                reported = packer.digests().len();
+                self.desk.report(Report::Tags { first, tags: tags.to_vec() });
+                reported = packer.tags().len();
             }
             // Where nobody takes it any more, the sender has ended, and no buffer comes back.
             let _ = match next {
@@ -141,7 +141,7 @@ struct Sending<'a> {
     blob: Blob,
     plan: Plan,
     empty: Sender<Vec<u8>>,
-    /// The digests of this many chunks are kept.
+    /// The tags of this many chunks are kept.
     kept: u32,
     lease: Option<Lease>,
     /// Invariant: not stored yet, without gaps.
@@ -308,7 +308,7 @@ fn unreadable(error: &io::Error) -> Trouble {
     }
 }
 
-/// Chunks whose digests are kept in one transaction: 2 MiB of the file.
+/// Chunks whose tags are kept in one transaction: 2 MiB of the file.
 const GROUP_CHUNKS: usize = 32;
 /// Pieces sent and not answered: 2 MiB, what a fast line holds while an answer comes.
 const WINDOW: usize = 8;
@@ -317,5 +317,5 @@ const WINDOW: usize = 8;
 const BUFFERS: usize = 24;
 
 /// Four chunks are less than a piece, so a group begins and ends within pieces. Fewer buffers than
-/// this, and the sealer would wait for the sender, who waits for digests, which wait for the sealer.
+/// this, and the sealer would wait for the sender, who waits for tags, which wait for the sealer.
 const _: () = assert!(BUFFERS > WINDOW + GROUP_CHUNKS / 4 + 2);

@@ -10,8 +10,8 @@
 //! the commitment does. What is sealed is the file with zeros appended up to [`padded_file_bytes`];
 //! its true size goes into the message.
 //!
-//! A [`Sealer`] remembers a digest of each chunk it has encrypted, since encrypting another content
-//! at the same index would use a nonce twice. To go on after a restart, store each digest *before*
+//! A [`Sealer`] remembers the tag of each chunk it has encrypted, since giving out another content
+//! encrypted at the same index would use a nonce twice. To go on after a restart, store each tag *before*
 //! its chunk is sent, and give them all to [`Sealer::resume`].
 
 pub mod layout;
@@ -20,9 +20,8 @@ pub mod name;
 use std::fmt;
 
 use rand_core::CryptoRng;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use zeroize::ZeroizeOnDrop;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::e2e::aead::{self, NONCE_BYTES, TAG_BYTES};
 use crate::e2e::error::Error;
@@ -80,13 +79,15 @@ pub struct Sealer {
     cipher: StreamCipher,
     #[zeroize(skip)]
     layout: Layout,
-    /// Invariant: the digest of each chunk content that was ever encrypted with this key and prefix.
+    /// Invariant: the tag of each chunk that was ever given out under this key and prefix.
     #[zeroize(skip)]
-    digests: Vec<ChunkDigest>,
+    tags: Vec<ChunkTag>,
 }
 
-/// SHA-256 of a chunk before encryption; kept sealed, since it tells what is in the file.
-pub type ChunkDigest = [u8; 32];
+/// The tag of a chunk. GCM's tag is a code of the content under the key (SP 800-38D §5.2.2): whoever cannot
+/// compute it without the key does not find a second content with it, but with probability 2^-116 for a
+/// chunk of 65,536 bytes.
+pub type ChunkTag = [u8; TAG_BYTES];
 
 impl Sealer {
     /// Starts an upload with a fresh key.
@@ -96,15 +97,10 @@ impl Sealer {
         Sealer::resume(key, layout, prefix, Vec::new())
     }
 
-    /// Goes on with an upload. `digests` must be those of all chunks encrypted so far, sent or not.
-    pub fn resume(
-        key: &FileKey,
-        layout: Layout,
-        prefix: [u8; PREFIX_BYTES],
-        digests: Vec<ChunkDigest>,
-    ) -> Sealer {
+    /// Goes on with an upload. `tags` must be those of all chunks encrypted so far, sent or not.
+    pub fn resume(key: &FileKey, layout: Layout, prefix: [u8; PREFIX_BYTES], tags: Vec<ChunkTag>) -> Sealer {
         let cipher = StreamCipher::new(key, layout.chunk_log2(), prefix);
-        Sealer { cipher, layout, digests }
+        Sealer { cipher, layout, tags }
     }
 
     pub fn header(&self) -> &[u8; HEADER_BYTES] {
@@ -115,36 +111,43 @@ impl Sealer {
         self.cipher.prefix()
     }
 
-    /// The digests so far; the last is of the chunk sealed last.
-    pub fn digests(&self) -> &[ChunkDigest] {
-        &self.digests
+    /// The tags so far; the last is of the chunk sealed last.
+    pub fn tags(&self) -> &[ChunkTag] {
+        &self.tags
     }
 
     /// Encrypts a chunk where it stands and appends its tag.
     ///
     /// Chunks come in order; an earlier one may come again, for a transmission that failed, and must
-    /// be as it was: [`Error::Changed`] means that the upload must begin anew with another key.
+    /// be as it was: [`Error::Changed`] means that the upload must begin anew with another key. The buffer is
+    /// empty then, or as it was given.
     pub fn seal(&mut self, index: u32, chunk: &mut Vec<u8>) -> Result<(), Error> {
         if chunk.len() != self.layout.chunk_bytes(index)? {
             return Err(Error::Changed);
         }
-        let digest: ChunkDigest = Sha256::digest(&*chunk).into();
-        match self.digests.get(index as usize) {
-            Some(before) if !bool::from(before.ct_eq(&digest)) => return Err(Error::Changed),
-            Some(_) => {}
-            None if index as usize == self.digests.len() => self.digests.push(digest),
-            None => return Err(Error::Malformed),
+        if index as usize > self.tags.len() {
+            return Err(Error::Malformed);
         }
         let nonce = self.cipher.nonce(index, self.layout.is_last(index));
         aead::seal_tail(&self.cipher.key, &nonce, &self.cipher.header, chunk, 0);
+        let tag = *chunk.last_chunk().expect("a tag was appended");
+        match self.tags.get(index as usize) {
+            Some(before) if !bool::from(before.ct_eq(&tag)) => {
+                // Nobody may ever see it: the nonce has been used for another content.
+                chunk.zeroize();
+                return Err(Error::Changed);
+            }
+            Some(_) => {}
+            None => self.tags.push(tag),
+        }
         Ok(())
     }
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sealer { cipher: _, layout, digests } = self;
-        write!(f, "Sealer({} of {} chunks)", digests.len(), layout.chunks())
+        let Sealer { cipher: _, layout, tags } = self;
+        write!(f, "Sealer({} of {} chunks)", tags.len(), layout.chunks())
     }
 }
 

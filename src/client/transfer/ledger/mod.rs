@@ -34,7 +34,7 @@ use crate::client::transfer::place::Part;
 use crate::client::transfer::record::{self, Blob, Kept, Number, Receiving, Record, Sending, Stage};
 use crate::client::transfer::transfers::Focus;
 use crate::e2e::content::FileNote;
-use crate::e2e::file::ChunkDigest;
+use crate::e2e::file::ChunkTag;
 use crate::proto::name::UserName;
 use crate::proto::time::Instant;
 
@@ -59,8 +59,8 @@ pub struct Entry {
     /// There since a worker has begun.
     meter: Option<Meter>,
     /// Invariant: of all chunks that were ever sealed under its key, and seen by anybody.
-    digests: Vec<ChunkDigest>,
-    /// The first chunks of its rows of digests.
+    tags: Vec<ChunkTag>,
+    /// The first chunks of its rows of tags.
     groups: Vec<u32>,
     /// Who it is for, or from: also those who were told already.
     people: Vec<String>,
@@ -158,16 +158,16 @@ impl Ledger {
         let (kept, damaged) = record::load(rows);
         let mut ledger = Ledger::default();
         ledger.wants.extend(damaged.into_iter().map(Want::Keep));
-        for (number, Kept { record, digests, groups }) in kept {
+        for (number, Kept { record, tags, groups }) in kept {
             let waiting = State::Waiting { until: Instant(0), why: None };
             let state = match (&record, focus) {
                 (Record::Receiving(Receiving { stage: Stage::Offered, .. }), _) => State::Offered,
                 (_, Focus::Asked) | (Record::Sending(_), Focus::Receiving) => State::Resting,
                 _ => waiting,
             };
-            let complete = digests.is_some();
+            let complete = tags.is_some();
             let mut entry = Entry::new(number, record, state.clone());
-            (entry.digests, entry.groups) = (digests.unwrap_or_default(), groups);
+            (entry.tags, entry.groups) = (tags.unwrap_or_default(), groups);
             ledger.last = ledger.last.max(number.0);
             ledger.entries.insert(number, entry);
             if !complete {
@@ -301,7 +301,7 @@ impl Ledger {
                     meter.sample(now, done);
                 }
             }
-            Report::Digests { first, digests } => entry.keep_digests(first, &digests, &mut self.wants),
+            Report::Tags { first, tags } => entry.keep_tags(first, &tags, &mut self.wants),
             Report::Sent { sha256 } => entry.handle_sent(now, sha256, &mut self.wants),
             Report::Part(part) => entry.keep_part(part, &mut self.wants),
             Report::Verified => entry.handle_verified(&mut self.wants),
@@ -365,7 +365,7 @@ impl Entry {
             record,
             state,
             meter: None,
-            digests: Vec::new(),
+            tags: Vec::new(),
             groups: Vec::new(),
             people,
             sha256: None,

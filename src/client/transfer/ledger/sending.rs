@@ -12,7 +12,7 @@ use crate::client::transfer::piece::Plan;
 use crate::client::transfer::place::Stamp;
 use crate::client::transfer::record::{self, Blob, Hash, Number, Record, Sending};
 use crate::e2e::content::FileNote;
-use crate::e2e::file::{ChunkDigest, FileKey, PREFIX_BYTES};
+use crate::e2e::file::{ChunkTag, FileKey, PREFIX_BYTES};
 use crate::proto::name::{RoomName, UserName};
 use crate::proto::time::Instant;
 
@@ -158,9 +158,9 @@ impl Ledger {
         sending.whole = None;
         sending.stamp = stamp.unwrap_or(sending.stamp);
         let groups = std::mem::take(&mut entry.groups);
-        let gone = record::digests_removal(number, &groups);
+        let gone = record::tags_removal(number, &groups);
         self.wants.extend(gone.into_iter().map(Want::Keep));
-        (entry.digests, entry.sha256, entry.meter) = (Vec::new(), None, None);
+        (entry.tags, entry.sha256, entry.meter) = (Vec::new(), None, None);
         entry.state = State::Waiting { until: now, why: None };
         entry.keep(&mut self.wants);
         if stamp.is_some() {
@@ -199,7 +199,7 @@ impl Entry {
                 self.keep(wants);
                 self.start_upload(blob, 0, wants);
             }
-            // Complete, and nobody kept it: the digest of the blob is made once more, from the file.
+            // Complete, and nobody kept it: the SHA-256 of the blob is computed once more, from the file.
             (Topic::Status, Reply::Stored { stored, complete: _ }) => {
                 if let Some(blob) = sending.blob {
                     self.start_upload(blob, stored, wants);
@@ -222,21 +222,21 @@ impl Entry {
             blob,
             key: sending.key.duplicate(),
             prefix: sending.prefix,
-            digests: self.digests.clone(),
+            tags: self.tags.clone(),
             stored,
         });
         self.state = State::Moving;
         wants.push_back(Want::Start { number: self.number, job });
     }
 
-    pub(super) fn keep_digests(&mut self, first: u32, digests: &[ChunkDigest], wants: &mut VecDeque<Want>) {
-        let known = &mut self.digests;
+    pub(super) fn keep_tags(&mut self, first: u32, tags: &[ChunkTag], wants: &mut VecDeque<Want>) {
+        let known = &mut self.tags;
         assert_eq!(known.len(), first as usize, "a worker tells every chunk once, and in order");
-        known.extend_from_slice(digests);
+        known.extend_from_slice(tags);
         // Not more than there are chunks, which are counted so.
         let kept = u32::try_from(known.len()).unwrap_or(u32::MAX);
         self.groups.push(first);
-        wants.push_back(Want::Keep(record::digests_change(self.number, first, digests)));
+        wants.push_back(Want::Keep(record::tags_change(self.number, first, tags)));
         let order = Order::Kept(kept);
         wants.push_back(Want::Tell { number: self.number, order });
     }

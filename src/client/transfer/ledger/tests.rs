@@ -146,7 +146,7 @@ fn a_file_goes_out() {
     desk.answer(1, Ok(Reply::Begun(Blob([9; 16]))));
     desk.expect(&["keep", "start 1 Upload(100 bytes, 0 of the blob stored)"]);
     desk.report(1, Report::Began { done: 0 });
-    desk.report(1, Report::Digests { first: 0, digests: vec![[1; 32]] });
+    desk.report(1, Report::Tags { first: 0, tags: vec![[1; 16]] });
     desk.expect(&["keep", "tell 1 Kept(1)"]);
     desk.later(2_000);
     desk.report(1, Report::Progress { done: 50 });
@@ -189,11 +189,11 @@ fn a_file_comes_in_only_when_it_was_accepted() {
 fn another_session_goes_on_where_this_one_was() {
     let mut desk = Desk::new();
     let number = desk.moving("plan.pdf");
-    desk.report(number, Report::Digests { first: 0, digests: vec![[1; 32]; 2] });
+    desk.report(number, Report::Tags { first: 0, tags: vec![[1; 16]; 2] });
     desk.wants();
     desk.restart();
     desk.expect(&["ask 1 Status(Blob([9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]))"]);
-    assert_eq!(desk.ledger.entry(Number(1)).expect("there").digests.len(), 2);
+    assert_eq!(desk.ledger.entry(Number(1)).expect("there").tags.len(), 2);
     assert_eq!(desk.send(wish("plan.pdf", 100, &["bob"])), Ok(Number(1)), "the same file again");
     desk.expect(&[]);
     desk.answer(1, Ok(Reply::Stored { stored: 44, complete: false }));
@@ -223,7 +223,7 @@ fn another_session_goes_on_where_this_one_was() {
 fn a_file_that_changes_gets_a_new_key_and_a_new_blob() {
     let mut desk = Desk::new();
     let number = desk.moving("plan.pdf");
-    desk.report(number, Report::Digests { first: 0, digests: vec![[1; 32]] });
+    desk.report(number, Report::Tags { first: 0, tags: vec![[1; 16]] });
     desk.wants();
     desk.report(number, Report::Stopped(Trouble::Changed(Some(stamp(200)))));
     desk.expect(&[
@@ -232,7 +232,7 @@ fn a_file_that_changes_gets_a_new_key_and_a_new_blob() {
         "news plan.pdf to bob: it changed, and is sent anew",
         "ask 1 Upload { size: 316, readers: 1 }",
     ]);
-    assert_eq!(desk.rows.of(Table::Transfers).count(), 1, "no digest of the old key is left");
+    assert_eq!(desk.rows.of(Table::Transfers).count(), 1, "no tag of the old key is left");
     desk.answer(1, Ok(Reply::Begun(Blob([8; 16]))));
     desk.expect(&["keep", "start 1 Upload(200 bytes, 0 of the blob stored)"]);
     desk.report(1, Report::Sent { sha256: [0xab; 32] });
@@ -252,11 +252,11 @@ fn a_file_that_changes_gets_a_new_key_and_a_new_blob() {
 }
 
 #[test]
-fn digests_with_a_gap_are_no_ground_to_go_on_from() {
+fn tags_with_a_gap_are_no_ground_to_go_on_from() {
     let mut desk = Desk::new();
     let number = desk.moving("plan.pdf");
-    desk.report(number, Report::Digests { first: 0, digests: vec![[1; 32]] });
-    desk.report(number, Report::Digests { first: 1, digests: vec![[1; 32]] });
+    desk.report(number, Report::Tags { first: 0, tags: vec![[1; 16]] });
+    desk.report(number, Report::Tags { first: 1, tags: vec![[1; 16]] });
     desk.wants();
     desk.rows.apply(vec![record::removal(Number(1), &[0]).swap_remove(0)]);
     desk.restart();
@@ -404,7 +404,7 @@ fn a_few_are_at_work_and_a_small_one_finds_its_way() {
 fn cancelling_leaves_nothing_behind() {
     let mut desk = Desk::new();
     let number = desk.moving("plan.pdf");
-    desk.report(number, Report::Digests { first: 0, digests: vec![[1; 32]] });
+    desk.report(number, Report::Tags { first: 0, tags: vec![[1; 16]] });
     desk.wants();
     desk.ledger.cancel(desk.now, Number(number)).expect("there");
     desk.expect(&[

@@ -268,7 +268,7 @@ fn a_file_that_changes_between_sessions_is_sent_anew() {
     check_same(&file, &bob.received(&note, &place.inbox()));
 }
 
-/// The size, the time and the inode are what they were: only the digests tell.
+/// The size, the time and the inode are what they were: only the tags tell.
 #[test]
 fn a_file_that_changes_without_a_trace_is_noticed() {
     let (stub, place) = (Stub::start(), Place::new());
