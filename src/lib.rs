@@ -16,3 +16,4 @@ pub mod server;
 pub mod store;
 pub mod tui;
 pub mod work;
+pub mod writeback;

@@ -26,6 +26,7 @@ use crate::client::transfer::unpack::{self, Unpacker, Wrong};
 use crate::client::transfer::worker::{Desk, Halt, Progress};
 use crate::e2e::file::HEADER_BYTES;
 use crate::proto::refusal::Code;
+use crate::writeback::Writeback;
 
 /// Does the whole job; it is over when this returns.
 pub fn download(desk: &Desk, job: Download) -> Result<(), Halt> {
@@ -135,8 +136,10 @@ fn open(
     empty: &Sender<Vec<u8>>,
     mut progress: Progress<'_>,
 ) -> Result<(), Halt> {
+    let mut writeback = Writeback::from(unpacker.file_bytes());
     while let Ok(bytes) = filled.recv() {
         unpacker.take(&bytes, file).map_err(failed)?;
+        writeback.reached(file, unpacker.file_bytes());
         progress.tell(unpacker.file_bytes());
         // Nobody needs it any more behind the last piece.
         let _ = empty.send(bytes);

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::proto::id::FileId;
+use crate::writeback::Writeback;
 
 pub(super) struct Handles {
     open: Mutex<Vec<(Key, Arc<Handle>)>>,
@@ -16,17 +16,30 @@ type Key = (FileId, bool);
 
 pub(super) struct Handle {
     pub file: File,
-    /// How long an upload is; only the thread that writes it looks.
-    end: AtomicU64,
+    /// Of an upload; only the thread that writes it looks.
+    written: Mutex<Written>,
+}
+
+/// How long an upload is, and how much of it is on its way to the disk.
+struct Written {
+    end: u64,
+    writeback: Writeback,
 }
 
 impl Handle {
     pub fn end(&self) -> u64 {
-        self.end.load(Ordering::Relaxed)
+        self.lock().end
     }
 
     pub fn grow(&self, bytes: u64) {
-        self.end.fetch_add(bytes, Ordering::Relaxed);
+        let mut written = self.lock();
+        written.end += bytes;
+        let end = written.end;
+        written.writeback.reached(&self.file, end);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().expect("nothing panics while it holds this")
     }
 }
 
@@ -61,8 +74,9 @@ impl Handles {
         }
         // Opening may wait for the disk: the others do not wait with it.
         let file = open()?;
-        let end = AtomicU64::new(file.metadata()?.len());
-        let handle = Arc::new(Handle { file, end });
+        let end = file.metadata()?.len();
+        let written = Mutex::new(Written { end, writeback: Writeback::from(end) });
+        let handle = Arc::new(Handle { file, written });
         let mut handles = self.lock();
         if handles.len() >= OPEN_MAX {
             handles.remove(0);
