@@ -105,13 +105,14 @@ impl<'a, W: Write> Plain<'a, W> {
                 }
             }
             if ended {
+                let now = self.link.now();
+                self.link.session_mut().hurry(now);
                 let session = self.link.session();
                 let offline = session.state() != State::Online && session.unconfirmed() == 0;
                 let answered = self.waiting.is_none() && !self.desk.is_waiting();
                 let files = self.link.has_settled_files();
                 if answered && (session.is_settled() && files || offline) {
                     self.left_behind = session.private().map_or(0, |private| private.unconfirmed());
-                    let now = self.link.now();
                     self.link.session_mut().quit(now, None);
                 }
                 if !files && !offline {

@@ -194,10 +194,13 @@ impl Run {
 
     fn end_if_done(&mut self) {
         let open = !self.begun.is_empty() || self.asked.is_some() || !self.questions.is_empty();
-        let settled = self.link.has_settled_files() && self.link.session().is_settled();
-        if self.options.once && self.done > 0 && !open && settled && !self.quitting {
+        if !self.options.once || self.done == 0 || open || self.quitting {
+            return;
+        }
+        let now = self.link.now();
+        self.link.session_mut().hurry(now);
+        if self.link.has_settled_files() && self.link.session().is_settled() {
             self.quitting = true;
-            let now = self.link.now();
             self.link.session_mut().quit(now, None);
         }
     }

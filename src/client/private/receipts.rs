@@ -68,8 +68,8 @@ impl Private {
         self.gathering.retain(|_, gathering| now.mono < gathering.due);
     }
 
-    /// At login: those that a connection before has left go at once.
-    pub(super) fn receipts_due(&mut self, _now: Now) {
+    /// They wait for no others: they are from before this login, or the user wants to leave.
+    pub(in crate::client) fn hurry(&mut self) {
         self.gathering.clear();
     }
 

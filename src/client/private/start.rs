@@ -275,7 +275,7 @@ impl Private {
         } else {
             self.publish_missing(now, signed_there, one_time_next);
         }
-        self.receipts_due(now);
+        self.hurry();
         self.expire_outbox(now);
         for (author, id) in self.received.expire(Millis(now.wall.0)) {
             self.dirty.delete(Table::Received, received::key(author, &id));

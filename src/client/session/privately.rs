@@ -54,6 +54,13 @@ impl Session {
         self.note(now, Place::Server, Kind::Error, why);
     }
 
+    /// The user wants to leave as soon as everything is settled: what waits for company goes at once.
+    pub fn hurry(&mut self, now: Now) {
+        let Some(private) = &mut self.private else { return };
+        private.hurry();
+        self.advance_private(now);
+    }
+
     /// What must be stored now, in one transaction, before anything else is asked of the session. If that
     /// fails, [`Session::lock`] gives up what it knows more than its store.
     pub fn take_changes(&mut self) -> Vec<Change> {

@@ -61,6 +61,20 @@ fn a_page_of_messages_is_one_receipt() {
 }
 
 #[test]
+fn who_wants_to_leave_waits_for_no_company_of_a_receipt() {
+    let (mut world, alice, bob) = acquainted(303);
+    world.say(alice, "bob", "see you").expect("accepted");
+    world.flow();
+    let undelivered = |world: &World| world.private(alice).undelivered(&name("bob"));
+    assert_eq!((world.messages(bob).len(), undelivered(&world)), (1, 1), "the receipt waits for others");
+    let now = world.now;
+    world.devices[bob].session.hurry(now);
+    world.flow();
+    assert_eq!(undelivered(&world), 0);
+    assert!(world.devices[bob].session.is_settled());
+}
+
+#[test]
 fn edited_deleted_and_reacted_to() {
     let (mut world, alice, bob) = acquainted(302);
     let first = records(&world, alice).remove(0);
