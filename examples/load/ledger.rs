@@ -150,6 +150,15 @@ impl Faults {
     }
 }
 
+impl std::ops::AddAssign for Faults {
+    fn add_assign(&mut self, other: Faults) {
+        self.lost += other.lost;
+        self.reordered += other.reordered;
+        self.doubled += other.doubled;
+        self.disagreeing += other.disagreeing;
+    }
+}
+
 /// Bytes of ` 0003 00001234`.
 const TAIL_BYTES: usize = 14;
 const MISSING_MAX: usize = 100_000;

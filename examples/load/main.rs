@@ -8,12 +8,15 @@
 mod bare;
 mod carrier;
 mod chat;
+mod content;
 mod figures;
 mod ledger;
 mod link;
 mod people;
 mod scenario;
+mod scp;
 mod server;
+mod sotto;
 #[cfg(test)]
 mod stub;
 mod swarm;
@@ -28,7 +31,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::figures::Report;
-use crate::scenario::{Stage, cycles, fanout, files, flood, idle, latency, slow, startup};
+use crate::scenario::{Stage, cycles, fanout, files, flood, idle, latency, slow, startup, transfers};
 use crate::server::Source;
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -158,6 +161,23 @@ enum Scenario {
         #[arg(long, default_value_t = 1_000_000)]
         messages: u64,
     },
+    /// Whole files between real clients, beside scp of the same file and people who chat.
+    Transfers {
+        /// Megabytes (of 1024 kilobytes) of the file.
+        #[arg(long, default_value_t = 1_024)]
+        mib: u64,
+        /// People who chat meanwhile, and messages a second of all together.
+        #[arg(long, default_value_t = 100)]
+        members: usize,
+        #[arg(long, default_value_t = 100)]
+        rate: u32,
+        /// Transfers at once in the last measurement.
+        #[arg(long, default_value_t = 100)]
+        at_once: usize,
+        /// The client; if not given, the sotto beside the server's program.
+        #[arg(long, value_name = "FILE")]
+        client: Option<PathBuf>,
+    },
     /// The other side of the bare limit; started by `fanout`.
     #[command(hide = true)]
     BareWriter { receivers: usize, line_bytes: usize },
@@ -182,7 +202,7 @@ fn run(arguments: Arguments) -> Outcome<()> {
     let source = match (arguments.connect, arguments.server) {
         (Some(address), _) => Source::Running { address, pid: arguments.pid },
         (None, Some(program)) => Source::Program(program),
-        (None, None) => Source::Program(beside_this_program()?),
+        (None, None) => Source::Program(server::beside_this_program("sottod")?),
     };
     let report = Report::new(arguments.json);
     let mut stage = Stage { source, report, runs: arguments.runs.max(1), bare: !arguments.no_bare };
@@ -229,6 +249,10 @@ fn perform(stage: &mut Stage, scenario: Scenario) -> Outcome<()> {
             flood::run(stage, &flood::Options { members, floods, seconds })
         }
         Scenario::Startup { messages } => startup::run(stage, messages),
+        Scenario::Transfers { mib, members, rate, at_once, client } => {
+            let bytes = mib << 20;
+            transfers::run(stage, &transfers::Options { client, bytes, members, rate, at_once })
+        }
     }
 }
 
@@ -253,6 +277,7 @@ fn all(stage: &mut Stage) -> Outcome<()> {
         Scenario::Slow { members: 100, stalled: 100, seconds: 6.0 },
         Scenario::Flood { members: 100, floods: 30, seconds: 12.0 },
         Scenario::Files { mib: 1_024, members: 100, rate: 100, at_once: 100 },
+        Scenario::Transfers { mib: 1_024, members: 100, rate: 100, at_once: 100, client: None },
         Scenario::Startup { messages: 1_000_000 },
     ];
     let mut failures = Vec::new();
@@ -284,17 +309,9 @@ impl Scenario {
             Scenario::Startup { .. } => "startup",
             Scenario::Storm { .. } => "storm",
             Scenario::TlsLogins { .. } => "tls-logins",
+            Scenario::Transfers { .. } => "transfers",
         }
     }
-}
-
-/// `target/release/sottod` for `target/release/examples/load`.
-fn beside_this_program() -> Outcome<PathBuf> {
-    let here = std::env::current_exe()?;
-    let name = format!("sottod{}", std::env::consts::EXE_SUFFIX);
-    let found = here.ancestors().skip(1).take(2).map(|folder| folder.join(&name)).find(|path| path.is_file());
-    Ok(found
-        .ok_or("no sottod beside this program: build it in the same profile, or name it with --server")?)
 }
 
 fn on_or_off(text: &str) -> Result<bool, String> {

@@ -53,6 +53,31 @@ pub struct Usage {
     pub resident_bytes: u64,
 }
 
+impl Source {
+    /// The client that is of the same build as the server, unless another one is named.
+    pub fn client(&self, named: Option<&Path>) -> Outcome<PathBuf> {
+        let program = match (named, self) {
+            (Some(program), _) => program.to_owned(),
+            (None, Source::Program(server)) => {
+                server.with_file_name(format!("sotto{}", std::env::consts::EXE_SUFFIX))
+            }
+            (None, Source::Running { .. }) => return beside_this_program("sotto"),
+        };
+        // It is started from elsewhere.
+        Ok(program.canonicalize().map_err(|error| format!("{}: {error}", program.display()))?)
+    }
+}
+
+/// `target/release/sottod` for `target/release/examples/load`.
+pub fn beside_this_program(name: &str) -> Outcome<PathBuf> {
+    let here = std::env::current_exe()?;
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let found = here.ancestors().skip(1).take(2).map(|folder| folder.join(&file)).find(|path| path.is_file());
+    Ok(found.ok_or_else(|| {
+        format!("no {name} beside this program: build it in the same profile, or name it on the command line")
+    })?)
+}
+
 impl Default for Wishes {
     fn default() -> Wishes {
         Wishes { history: true, default_limits: false, send_queues: None, data: None }

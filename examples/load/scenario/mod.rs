@@ -9,6 +9,7 @@ pub mod latency;
 pub mod slow;
 pub mod startup;
 pub mod storm;
+pub mod transfers;
 
 use crate::figures::Report;
 use crate::server::Source;
