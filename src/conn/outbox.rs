@@ -249,6 +249,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_no_piece_and_a_file_may_come_first() {
+        let (mut arenas, mut outbox, mut done) = (Arenas::default(), Outbox::default(), Vec::new());
+        outbox.push(say(&mut arenas, Area::Single, ""));
+        assert!(outbox.is_empty());
+        outbox.push_piece(FilePiece::new());
+        outbox.push(say(&mut arenas, Area::Single, "end"));
+        assert_eq!((outbox.len(), outbox.file_pieces()), (3, 1));
+        outbox.advance(3, &mut done);
+        assert_eq!((outbox.is_empty(), done.len()), (true, 1));
+    }
+
+    #[test]
     fn an_empty_outbox_is_small() {
         assert!(size_of::<Outbox>() <= 48);
     }

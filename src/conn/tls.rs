@@ -91,6 +91,8 @@ impl Tls {
             _ => self.partial = Vec::new(),
         }
         if self.partial.len() > PARTIAL_BYTES_MAX {
+            // rustls is not asked any more: it would want to see them again.
+            (self.partial, self.phase) = (Vec::new(), Phase::Closed);
             return Err(TlsFailure::Broken("a message in too many pieces".into()));
         }
         outcome
@@ -209,11 +211,6 @@ impl Tls {
             let _ = append(&mut self.unsent, |out| data.encode(out).map_err(encode_needs));
         }
     }
-
-    /// Bytes of memory that wait in this connection.
-    pub fn kept_bytes(&self) -> usize {
-        self.partial.capacity() + self.unsent.capacity()
-    }
 }
 
 impl std::fmt::Debug for Tls {
@@ -245,18 +242,20 @@ fn append(
     let mut room = 0;
     loop {
         out.resize(start + room, 0);
-        match write(&mut out[start..]) {
+        let failure = match write(&mut out[start..]) {
             Ok(written) => {
                 out.truncate(start + written);
                 return Ok(());
             }
-            Err(Needs::Room(required)) if required > room => room = required,
-            Err(Needs::Room(_)) => return Err(TlsFailure::Broken("no room is enough".into())),
-            Err(Needs::Failure(failure)) => {
-                out.truncate(start);
-                return Err(failure);
+            Err(Needs::Room(required)) if required > room => {
+                room = required;
+                continue;
             }
-        }
+            Err(Needs::Room(_)) => TlsFailure::Broken("no room is enough".into()),
+            Err(Needs::Failure(failure)) => failure,
+        };
+        out.truncate(start);
+        return Err(failure);
     }
 }
 

@@ -82,7 +82,7 @@ impl LineReader {
             match self.yielded {
                 Yielded::Kept => return (0, Line::Kept),
                 Yielded::TooLong => return (0, Line::TooLong),
-                Yielded::Borrowed(_) | Yielded::Nothing => {}
+                Yielded::Borrowed(_) | Yielded::Nothing => unreachable!("only what is kept is put back here"),
             }
         }
         self.settle();
@@ -119,7 +119,7 @@ impl LineReader {
                 self.again = true;
                 0
             }
-            Yielded::Nothing => 0,
+            Yielded::Nothing => unreachable!("a line was just read"),
         }
     }
 

@@ -36,7 +36,7 @@ impl Telnet {
     /// Takes the next byte; must not be called in [`Telnet::Data`].
     pub fn skip(&mut self, byte: u8) -> Meaning {
         let (next, meaning) = match (*self, byte) {
-            (Telnet::Data, _) => (Telnet::Data, Meaning::DataBefore),
+            (Telnet::Data, _) => unreachable!("the caller looked"),
             (Telnet::Iac, IAC) => (Telnet::Data, Meaning::DataHere),
             (Telnet::Iac, SB) => (Telnet::Sub(0), Meaning::Command),
             (Telnet::Iac, WILL..=DONT) => (Telnet::Option, Meaning::Command),

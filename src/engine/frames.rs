@@ -20,7 +20,7 @@ impl Engine {
     /// The connection was logged in to carry files.
     pub(super) fn begin_frames(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conn_mut(id).filter(|conn| !conn.is_closing()) else { return };
-        conn.phase = Phase::Frames(Box::new(Frames { reader: FrameReader::new(), taken: now.mono }));
+        conn.phase = Phase::Frames(Box::new(Frames { reader: FrameReader::default(), taken: now.mono }));
         conn.last_seen = now.mono;
         let deadline = self.deadline(id.slot, now.mono);
         self.set_timer(id, deadline);

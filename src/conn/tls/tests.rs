@@ -1,5 +1,7 @@
 //! Peers that speak TLS as nobody should, and what must come of it.
 
+use std::io::{Read as _, Write as _};
+
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -70,6 +72,82 @@ fn something_can_be_said_while_a_renegotiation_has_not_come_whole() {
     let _ = feed(&mut tls, &seal(sequence + 1, later), &mut plaintext);
     assert!(plaintext.is_empty());
     tls.close();
+}
+
+#[test]
+fn who_has_said_goodbye_still_hears_the_answers() {
+    for client in [client_of_old(), client()] {
+        let (mut tls, mut client) = connected(client, server());
+        client.writer().write_all(b"/help\n").unwrap();
+        client.send_close_notify();
+        let (mut sent, mut plaintext) = (Vec::new(), Vec::new());
+        while client.wants_write() {
+            client.write_tls(&mut sent).unwrap();
+        }
+        assert_eq!(feed(&mut tls, &sent, &mut plaintext), Ok(Fed { closed: true }));
+        assert_eq!(plaintext, b"/help\n");
+        let mut answer = Vec::new();
+        assert_eq!(tls.encrypt(b"*** the commands\n", &mut answer), Ok(17));
+        tls.close();
+        answer.extend_from_slice(tls.unsent());
+        let mut rest = &answer[..];
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        let mut heard = Vec::new();
+        client.reader().read_to_end(&mut heard).expect("it ends with a goodbye");
+        assert_eq!(heard, b"*** the commands\n");
+    }
+}
+
+#[test]
+fn a_record_that_was_tampered_with_ends_the_connection_and_what_came_before_it_counts() {
+    for client in [client_of_old(), client()] {
+        let (mut tls, mut client) = connected(client, server());
+        let mut sent = Vec::new();
+        for text in [b"one\n", b"two\n"] {
+            client.writer().write_all(text).unwrap();
+            while client.wants_write() {
+                client.write_tls(&mut sent).unwrap();
+            }
+        }
+        *sent.last_mut().unwrap() ^= 1;
+        let mut plaintext = Vec::new();
+        let outcome = feed(&mut tls, &sent, &mut plaintext);
+        assert!(matches!(outcome, Err(TlsFailure::Broken(_))), "{outcome:?}");
+        assert_eq!(plaintext, b"one\n");
+        assert!(!tls.unsent().is_empty() && !tls.is_ready(), "an alert, and nothing more");
+        assert_eq!(format!("{tls:?}"), "Tls(Closed)");
+    }
+}
+
+#[test]
+fn a_hello_in_more_pieces_than_there_is_room_for_is_a_failure() {
+    // It announces 61,440 bytes, and they come in records of 16,000.
+    let (mut tls, mut plaintext) = (Tls::new(server()).unwrap(), Vec::new());
+    let mut outcomes = Vec::new();
+    for first in [true, false, false] {
+        let mut record = vec![0x16, 3, 1, 0x3e, 0x80];
+        record.resize(5 + 16_000, 0);
+        if first {
+            record[5..11].copy_from_slice(&[1, 0, 0xf0, 0, 3, 3]);
+        }
+        outcomes.push(feed(&mut tls, &record, &mut plaintext));
+        assert!(tls.begun().len() <= PARTIAL_BYTES_MAX);
+    }
+    assert_eq!(outcomes[..2], [Ok(Fed { closed: false }), Ok(Fed { closed: false })]);
+    assert!(outcomes[2].is_err() && tls.begun().is_empty(), "{outcomes:?}");
+    tls.close();
+}
+
+#[test]
+fn what_cannot_be_written_leaves_nothing_behind() {
+    let mut out = b"before".to_vec();
+    assert!(append(&mut out, |_| Err(Needs::Room(5))).is_err(), "it says so again with that much room");
+    assert!(append(&mut out, |_| Err(encode_needs(EncodeError::AlreadyEncoded))).is_err());
+    assert!(append(&mut out, |_| Err(encrypt_needs(EncryptError::EncryptExhausted))).is_err());
+    assert_eq!(out, b"before");
 }
 
 /// Hands in bytes behind what is kept.

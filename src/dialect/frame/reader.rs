@@ -23,10 +23,6 @@ pub struct FrameReader {
 }
 
 impl FrameReader {
-    pub fn new() -> FrameReader {
-        FrameReader { begun: [0; BEGINNING_MAX], filled: 0, body: 0 }
-    }
-
     /// Reads up to the end of one frame, or to where the bytes of a PUT begin. Returns how much of the input
     /// is done with, and what was asked; `None`: everything is, and no frame has come whole.
     pub fn read(&mut self, input: &[u8]) -> Result<(usize, Option<Asked>), FrameError> {
@@ -74,7 +70,7 @@ impl FrameReader {
 
 impl Default for FrameReader {
     fn default() -> FrameReader {
-        FrameReader::new()
+        FrameReader { begun: [0; BEGINNING_MAX], filled: 0, body: 0 }
     }
 }
 

@@ -6,6 +6,8 @@ use super::client::{ClientFrame, put_head};
 use super::reader::FrameReader;
 use super::server::{ServerFrame, data_head};
 use super::*;
+use crate::dialect::{Dialect, encode};
+use crate::proto::event::Event;
 use crate::proto::id::FileId;
 use crate::proto::transfer::Asked;
 
@@ -34,7 +36,7 @@ fn server_frames(bytes: &[u8]) -> Vec<ServerFrame<'_>> {
 
 /// What a reader makes of these packets: what was asked, and how many bytes of a PUT came before the next.
 fn read(packets: &[&[u8]]) -> Result<Vec<(Asked, Vec<u8>)>, FrameError> {
-    let mut reader = FrameReader::new();
+    let mut reader = FrameReader::default();
     let mut found: Vec<(Asked, Vec<u8>)> = Vec::new();
     for packet in packets {
         let mut rest = *packet;
@@ -167,7 +169,7 @@ fn frames_are_read_however_they_are_cut() {
 #[track_caller]
 fn check_refused(wire: &[u8], expected: FrameError) {
     assert_eq!(ClientFrame::decode(wire).unwrap_err(), expected, "decode");
-    let outcome = FrameReader::new().read(wire);
+    let outcome = FrameReader::default().read(wire);
     assert_eq!(outcome.unwrap_err(), expected, "read");
 }
 
@@ -206,7 +208,7 @@ fn frames_of_the_wrong_size_or_kind_are_refused() {
 #[test]
 fn a_frame_is_refused_before_its_body_has_come() {
     let wire = frame(0x02, 1, &[0; 100]);
-    assert_eq!(FrameReader::new().read(&wire[..9]), Err(FrameError::BadBody { kind: 2 }));
+    assert_eq!(FrameReader::default().read(&wire[..9]), Err(FrameError::BadBody { kind: 2 }));
 }
 
 #[test]
@@ -222,11 +224,28 @@ fn refusals_have_their_codes() {
     }
 }
 
+#[test]
+fn whoever_carries_files_hears_nothing_of_the_chat() {
+    let told = |event: Event| {
+        let mut out = Vec::new();
+        encode(Dialect::Frames, &event, &mut out);
+        out
+    };
+    assert_eq!(told(Event::Banner { server: "Sottovoce".into() }), b"");
+    let bytes = told(Event::Shutdown { text: "come back later".into() });
+    let Ok(Decoded::Frame { frame: ServerFrame::Error { request: 0, offset: 0, code, text }, .. }) =
+        ServerFrame::decode(&bytes)
+    else {
+        panic!("{bytes:?}")
+    };
+    assert_eq!((code, text), ("shutting-down", "come back later"));
+}
+
 proptest! {
     #[test]
     fn garbage_does_no_harm(wire in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..200) {
         let _ = (ClientFrame::decode(&wire), ServerFrame::decode(&wire));
-        let mut reader = FrameReader::new();
+        let mut reader = FrameReader::default();
         for packet in [&wire[..cut.min(wire.len())], &wire[cut.min(wire.len())..]] {
             let mut rest = packet;
             while !rest.is_empty() {

@@ -141,7 +141,7 @@ fn notice(object: &mut Object<'_>, event: &Event) {
         | Event::PrivateReceived { .. }
         | Event::PrivateSent { .. }
         | Event::Prompt(_)
-        | Event::Transfer(_) => object,
+        | Event::Transfer(_) => unreachable!("no notice: {event:?}"),
     };
 }
 

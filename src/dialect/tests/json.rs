@@ -52,7 +52,10 @@ fn every_command_is_understood() {
     check(r#""room":"lobby","before":17,"limit":50,"#, history(HistoryRange::Before(17), Some(50)));
     check(r#""room":"lobby","before":0,"#, history(HistoryRange::Before(0), None));
     check(r#""room":"lobby","after":18446744073709551615,"#, history(HistoryRange::After(u64::MAX), None));
-    check(r#""room":"lobby","limit":99999999999,"#, history(HistoryRange::Latest, Some(u32::MAX)));
+    for large in ["99999999999", "18446744073709551615"] {
+        let fields = format!(r#""room":"lobby","limit":{large},"#);
+        check(&fields, history(HistoryRange::Latest, Some(u32::MAX)));
+    }
     check(r#""room":"lobby","#, Command::Join { room: "lobby".into(), key: None });
     check(r#""room":"lobby","key":"k","#, Command::Join { room: "lobby".into(), key: secret("k") });
     check(r#""room":"lobby","#, Command::Leave { room: lobby() });
