@@ -106,3 +106,56 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Error> {
+        vec![
+            Error::Auth,
+            Error::BadKey,
+            Error::BadSignature,
+            Error::Changed,
+            Error::ClockSkew,
+            Error::Duplicate,
+            Error::Exhausted,
+            Error::IdentityChanged,
+            Error::Locked,
+            Error::LowOrder,
+            Error::Malformed,
+            Error::NoSession,
+            Error::Replay,
+            Error::StaleDevice,
+            Error::TooLong,
+            Error::TooManySkipped,
+            Error::UnknownPrekey,
+            Error::Version,
+        ]
+    }
+
+    #[test]
+    fn each_error_says_something_of_its_own() {
+        let mut sentences: Vec<String> = all().iter().map(Error::to_string).collect();
+        assert!(sentences.iter().all(|sentence| sentence.len() > 5 && !sentence.ends_with('.')));
+        sentences.sort();
+        sentences.dedup();
+        assert_eq!(sentences.len(), all().len());
+    }
+
+    #[test]
+    fn nobody_is_asked_or_told_where_a_repetition_or_an_attack_is_enough_to_cause_it() {
+        let with =
+            |reaction| all().into_iter().filter(|error| error.reaction() == reaction).collect::<Vec<_>>();
+        assert_eq!(with(Reaction::DropSilently), [Error::Duplicate, Error::Replay]);
+        let made_by_anybody =
+            [Error::BadKey, Error::BadSignature, Error::LowOrder, Error::Malformed, Error::Version];
+        assert_eq!(with(Reaction::DropAndLog), made_by_anybody);
+        assert_eq!(with(Reaction::AskPerson), [Error::IdentityChanged]);
+        let lost =
+            [Error::Auth, Error::Exhausted, Error::NoSession, Error::TooManySkipped, Error::UnknownPrekey];
+        assert_eq!(with(Reaction::Reset), lost);
+        let our_own = [Error::Changed, Error::ClockSkew, Error::Locked, Error::StaleDevice, Error::TooLong];
+        assert_eq!(with(Reaction::TellPerson), our_own);
+    }
+}

@@ -138,7 +138,10 @@ mod tests {
     fn groups_are_read_out() {
         let number = Fingerprint(*b"035840723602890016589856575596");
         assert_eq!(number.to_string(), "03584 07236 02890 01658 98565 75596");
-        assert_eq!(SafetyNumber::of(number, number).to_string().len(), 60 + 11);
+        assert_eq!(format!("{number:?}"), format!("Fingerprint({number})"));
+        let safety = SafetyNumber::of(number, number);
+        assert_eq!(safety.to_string().len(), 60 + 11);
+        assert_eq!(format!("{safety:?}"), format!("SafetyNumber({safety})"));
     }
 
     #[test]

@@ -199,3 +199,38 @@ pub const TRUST_ENTRIES_MAX: usize = 1500;
 const PAYLOAD_BYTES_MAX: usize = FIXED_BYTES + TRUST_ENTRIES_MAX * ENTRY_BYTES;
 
 const _: () = assert!(PAYLOAD_BYTES_MAX + 32 + NONCE_BYTES + TAG_BYTES <= 65_536);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an old device would send that is not as ours.
+    #[test]
+    fn what_is_inside_an_answer_is_checked() {
+        let identity = Identity::from_seed(&[1; 32]);
+        let entry = TrustEntry { uid: Uid(1), identity: *identity.public(), standing: Standing::Verified };
+        let payload = write_payload(&identity, &[entry]).unwrap();
+        let read = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut changed = payload.to_vec();
+            change(&mut changed);
+            read_payload(&changed).map(|paired| paired.trust.len())
+        };
+        assert_eq!(read(&|_| {}), Ok(1));
+        assert_eq!(read(&|bytes| bytes[0] = 2), Err(Error::Version));
+        assert_eq!(read(&|bytes| bytes[33] = 0xff), Err(Error::Malformed), "more entries than there may be");
+        assert_eq!(read(&|bytes| bytes[FIXED_BYTES + 8] = 3), Err(Error::Malformed), "a standing of no kind");
+        assert_eq!(read(&|bytes| bytes.push(0)), Err(Error::Malformed));
+    }
+
+    #[test]
+    fn an_answer_has_a_length() {
+        let pair = || KeyPair::from_bytes(&[3; 32]);
+        let length = |bytes: usize| {
+            let secret = PairingSecret { pair: pair(), created: Millis(0) };
+            let answer = [&pair().public().0[..], &vec![0; NONCE_BYTES + bytes]].concat();
+            secret.open(Uid(1), &answer, Millis(0)).map(|paired| paired.trust.len())
+        };
+        assert_eq!(length(PAYLOAD_BYTES_MAX + TAG_BYTES), Err(Error::Auth));
+        assert_eq!(length(PAYLOAD_BYTES_MAX + TAG_BYTES + 1), Err(Error::TooLong));
+    }
+}

@@ -11,8 +11,6 @@
 //! addresses, as X3DH §4.8 advises against misbinding; the server's word about who wrote is checked
 //! by that. The agreed values are erased when they go out of scope.
 
-use std::fmt;
-
 use x25519_dalek::SharedSecret;
 use zeroize::ZeroizeOnDrop;
 
@@ -30,13 +28,6 @@ pub(super) struct Agreement {
     pub secret: Key,
     #[zeroize(skip)]
     pub binding: Binding,
-}
-
-impl fmt::Debug for Agreement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Agreement { secret: _, binding: _ } = self;
-        f.write_str("Agreement(..)")
-    }
 }
 
 /// The two ends of a session; every message carries them as additional data.

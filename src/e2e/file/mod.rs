@@ -36,10 +36,6 @@ use layout::Layout;
 pub struct FileKey(Key);
 
 impl FileKey {
-    pub fn generate(rng: &mut impl CryptoRng) -> FileKey {
-        FileKey(Key::random(rng))
-    }
-
     pub fn from_bytes(bytes: &[u8; 32]) -> FileKey {
         FileKey(Key::copied_from(bytes))
     }
@@ -57,12 +53,6 @@ impl FileKey {
     fn derive(&self) -> (Key, [u8; 32]) {
         let (key, commitment) = kdf::derive_two(&kdf::ZERO_SALT, &[self.0.bytes()], &[LABEL]);
         (key, *commitment.bytes())
-    }
-}
-
-impl ConstantTimeEq for FileKey {
-    fn ct_eq(&self, other: &FileKey) -> subtle::Choice {
-        self.0.ct_eq(&other.0)
     }
 }
 

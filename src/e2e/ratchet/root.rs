@@ -1,7 +1,5 @@
 //! The root chain (Double Ratchet §2.3, §5.2): mixes each new agreement of keys into the session.
 
-use std::fmt;
-
 use x25519_dalek::SharedSecret;
 use zeroize::ZeroizeOnDrop;
 
@@ -27,13 +25,6 @@ impl RootKey {
     pub fn step(&self, agreed: &SharedSecret) -> (RootKey, Chain) {
         let (root, chain) = kdf::derive_two(self.0.bytes(), &[agreed.as_bytes()], &[LABEL]);
         (RootKey(root), Chain::start(chain))
-    }
-}
-
-impl fmt::Debug for RootKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RootKey(_) = self;
-        f.write_str("RootKey(..)")
     }
 }
 

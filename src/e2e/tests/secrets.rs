@@ -80,4 +80,5 @@ fn debug_shows_no_secret() {
     let key = DataKey::generate(&mut rng);
     check(format!("{key:?} {:?}", RowKey::new(&key, "session")), "DataKey(..) RowKey(session)");
     check(format!("{:?}", PairingSecret::generate(NOW, &mut rng)), "PairingSecret(..)");
+    check(format!("{:?}", FileKey::from_bytes(&[1; 32])), "FileKey(..)");
 }

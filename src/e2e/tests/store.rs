@@ -12,8 +12,9 @@ use crate::e2e::pairing::PairingCode;
 use crate::e2e::prekey_store::PrekeyStore;
 use crate::e2e::recovery::read_recovery_key;
 use crate::e2e::seen::SeenBases;
+use crate::e2e::session::Session;
 use crate::e2e::session_set::{SESSIONS_MAX, SessionSet};
-use crate::e2e::tests::party::{Party, acquainted};
+use crate::e2e::tests::party::{NOW, Party, acquainted};
 
 #[test]
 fn sessions_come_back_as_they_were() {
@@ -47,6 +48,36 @@ fn stored_sessions_are_checked() {
         changed[26] = role;
         assert_eq!(read(&changed), Err(Error::Malformed), "not in this role");
     }
+}
+
+#[test]
+fn stored_ratchets_are_in_a_state_that_messages_lead_to() {
+    let (mut alice, mut bob) = (Party::new(1, 1), Party::new(2, 3));
+    alice.start_with(&mut bob);
+    let (me, peer) = (alice.address, bob.address);
+    let bytes = alice.set(peer).to_bytes();
+    let read = |change: &dyn Fn(&mut [u8])| {
+        let mut changed = bytes.to_vec();
+        change(&mut changed);
+        SessionSet::from_bytes(me, peer, &changed).map(|set| set.len())
+    };
+    // From the end: the number of skipped keys, of messages before, the chain that receives, if there is one.
+    let (previous, chain) = (bytes.len() - 8, bytes.len() - 8 - 36);
+    assert_eq!(read(&|_| {}), Ok(1), "nothing was received yet");
+    assert_eq!(read(&|bytes| bytes[chain] = 1), Err(Error::Malformed), "a chain where there is none");
+    assert_eq!(read(&|bytes| bytes[chain - 1] = 2), Err(Error::Malformed), "neither there nor not");
+    assert_eq!(read(&|bytes| bytes[previous] = 0xff), Err(Error::Malformed), "more than a session has");
+    assert_eq!(read(&|bytes| bytes[previous + 3] = 1), Err(Error::Malformed), "a chain before the first");
+}
+
+#[test]
+fn a_session_with_somebody_else_is_not_taken() {
+    let (mut alice, mut bob) = (Party::new(1, 1), Party::new(2, 3));
+    let bundle = bob.bundle().check(bob.address.uid, None, NOW).unwrap();
+    let session = Session::initiate(&alice.identity, alice.address, &bundle, &mut alice.rng).unwrap();
+    let mut other = SessionSet::new(alice.address, Party::address_of(4, 1));
+    assert_eq!(other.add(session), Err(Error::Malformed));
+    assert!(other.is_empty());
 }
 
 #[test]
