@@ -13,7 +13,7 @@ use sottovoce::client::link::typed::Typed;
 use sottovoce::client::link::{Link, Target};
 use sottovoce::client::person::{Person, Terminal};
 use sottovoce::client::plain::{Ending, Plain};
-use sottovoce::client::privacy::begin::{Choice, begin};
+use sottovoce::client::privacy::begin::{Begun, Choice, begin};
 use sottovoce::client::privacy::errands::errand;
 use sottovoce::client::privacy::own::Own;
 use sottovoce::client::privacy::unlock::{Passphrase, change};
@@ -234,15 +234,18 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     if !authorities.as_os_str().is_empty() {
         trust = trust.with_authorities(&authorities).map_err(Failure::Usage)?;
     }
-    if let Job::Send(to, files) = &job
-        && !(arguments.guest || arguments.put_aside || arguments.register)
-    {
-        let user = name_of(&user)?;
-        let directory = home.keys(&server, &user);
-        let order = Order { directory: &directory, server: &server, user: &user, to, files };
-        if let Some(ending) = hand_over(order)? {
-            return finish(ending);
+    let account = name_of(&user)?;
+    let directory = home.keys(&server, &account);
+    let order = match &job {
+        Job::Send(to, files) if !(arguments.guest || arguments.put_aside || arguments.register) => {
+            Some(Order { directory: &directory, server: &server, user: &account, to, files })
         }
+        _ => None,
+    };
+    if let Some(order) = order
+        && let Some(ending) = hand_over(order)?
+    {
+        return finish(ending);
     }
     let given = Given {
         guest: arguments.guest,
@@ -254,7 +257,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let rooms = if job == Job::Talk { rooms } else { Vec::new() };
     let preferred = rooms.first().cloned();
 
-    let target = Target { server, plaintext: arguments.insecure_plaintext };
+    let target = Target { server: server.clone(), plaintext: arguments.insecure_plaintext };
     let mut link = Link::open(target, trust, Options { user, login, rooms })?;
     let person = terminal.as_mut().map(|terminal| terminal as &mut dyn Person);
     let early = match arrive(&mut link, person)? {
@@ -270,9 +273,16 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Job::Receive(_) => Focus::Receiving,
         Job::Talk => Focus::All,
     });
-    let person = terminal.as_mut().map(|terminal| terminal as &mut dyn Person);
     let choice = Choice { passphrase, put_aside: arguments.put_aside, device: settings.device };
-    begin(&mut link, &home, &choice, person)?.map_err(Failure::Running)?;
+    for _ in 0..BEGINNINGS_MAX {
+        let person = terminal.as_mut().map(|terminal| terminal as &mut dyn Person);
+        let begun = begin(&mut link, &home, &choice, person)?.map_err(Failure::Running)?;
+        let Some(order) = order.filter(|_| begun == Begun::InUse) else { break };
+        // Another one was faster, while this one was logging in.
+        if let Some(ending) = hand_over(order)? {
+            return finish(ending);
+        }
+    }
     if !matches!(job, Job::Errand(_)) {
         link.take_over_files();
     }
@@ -350,3 +360,6 @@ fn chosen_passphrase(arguments: &Arguments, settings: &Settings) -> Result<Passp
 fn room_name(text: &str) -> Result<RoomName, Failure> {
     RoomName::parse(text).map_err(|refusal| Failure::Usage(format!("room {text:?}: {refusal}")))
 }
+
+/// Attempts of `sotto send` to open the keys, each after another one had them and gave them back.
+const BEGINNINGS_MAX: u32 = 100;

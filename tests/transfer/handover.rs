@@ -80,6 +80,41 @@ fn whoever_waits_for_files_sends_them_too() {
 }
 
 #[test]
+fn many_who_send_at_once_get_along() {
+    let scene = Scene::new(&["alice", "bob"]);
+    let files: Vec<PathBuf> =
+        (0..8).map(|number| scene.file(&format!("{number}.bin"), &content(number, 100_000))).collect();
+    // Nobody runs, so one of them will, or several in turn.
+    let start = |file: &PathBuf| Process::start(&mut send(&scene, "alice", "bob", &[file]));
+    let mut senders: Vec<Process> = files.iter().map(start).collect();
+    for (number, sender) in senders.iter_mut().enumerate() {
+        let told = end_of(sender);
+        assert_eq!((told.status, told.err.as_str()), (Some(0), ""), "{number}: {told:?}");
+        assert!(told.out.starts_with(&format!("sent {number}.bin to bob: ")), "{told:?}");
+        assert_eq!(told.out.lines().count(), 1, "{told:?}");
+    }
+    scene.received("bob", "alice", files.len());
+    for file in &files {
+        check_same(file, &scene.inbox("bob").join(file.file_name().expect("a name")));
+    }
+}
+
+#[test]
+fn whoever_is_about_to_end_sends_what_it_took() {
+    let (scene, proxy) = Scene::with_proxy(&["alice", "bob"]);
+    let alice = talker(&scene, "alice");
+    let file = scene.file("a.bin", &content(1, 3_000_000));
+    proxy.hold_after(500_000);
+    let mut sender = Process::start(&mut send(&scene, "alice", "bob", &[&file]));
+    proxy.until_held();
+    let ending = std::thread::spawn(move || alice.ends());
+    proxy.release();
+    let told = end_of(&mut sender);
+    assert_eq!((told.status, told.err.as_str()), (Some(0), ""), "{told:?}");
+    assert_eq!(ending.join().expect("no trouble").status, Some(0));
+}
+
+#[test]
 fn each_file_has_its_answer() {
     let scene = Scene::new(&["alice", "bob"]);
     scene.home().add_user("carol");

@@ -19,6 +19,17 @@ pub struct Choice {
     pub device: String,
 }
 
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// Another process has the keys open.
+    InUse,
+    /// Private messages are on.
+    Keys,
+    /// They are off, for another reason.
+    NoKeys,
+}
+
 /// Unlocks the keys of the account that has logged in, making them if there are none. Guests have none.
 /// The sentence that is returned is a reason to stop; where private messages are only off, the session
 /// has been told why, and whoever shows it says so.
@@ -27,12 +38,12 @@ pub fn begin(
     home: &Home,
     choice: &Choice,
     mut person: Option<&mut (dyn Person + '_)>,
-) -> io::Result<Result<(), String>> {
+) -> io::Result<Result<Begun, String>> {
     if link.session().is_guest() {
-        return Ok(Ok(()));
+        return Ok(Ok(Begun::NoKeys));
     }
     let Some(user) = link.session().name().and_then(|name| UserName::parse(name).ok()) else {
-        return Ok(Ok(()));
+        return Ok(Ok(Begun::NoKeys));
     };
     let directory = home.keys(&link.target().server, &user);
     if choice.put_aside && Vault::exists(&directory) {
@@ -48,16 +59,17 @@ pub fn begin(
             Err(error) => return Ok(Err(error.to_string())),
         }
     }
-    let off = match unlock(&directory, &choice.passphrase, person)? {
+    let (begun, off) = match unlock(&directory, &choice.passphrase, person)? {
         Ok(vault) => match link.unlock(vault, &device_name(&choice.device)) {
-            Ok(()) => return Ok(Ok(())),
-            Err(error) => format!("private messages are off in this run: {error}"),
+            Ok(()) => return Ok(Ok(Begun::Keys)),
+            Err(error) => (Begun::NoKeys, format!("private messages are off in this run: {error}")),
         },
-        Err(Closed::Off(why)) => why,
+        Err(Closed::InUse(why)) => (Begun::InUse, why),
+        Err(Closed::Off(why)) => (Begun::NoKeys, why),
         Err(Closed::Wrong(text)) => return Ok(Err(text)),
     };
     link.session_mut().keep_private_off(&off);
-    Ok(Ok(()))
+    Ok(Ok(begun))
 }
 
 /// The name of this machine, so that people know their devices apart.

@@ -26,6 +26,8 @@ pub enum Passphrase {
 /// Why there is no vault in this run.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Closed {
+    /// Private messages are off because another process has the keys open; the reason says which.
+    InUse(String),
     /// A passphrase that was given is wrong: whoever gave it wants to know before anything else happens.
     Wrong(String),
     /// Private messages are off, for this reason.
@@ -79,7 +81,7 @@ pub fn change(
     }
     let mut vault = match unlock(directory, present, person.as_deref_mut())? {
         Ok(vault) => vault,
-        Err(Closed::Off(why) | Closed::Wrong(why)) => return Ok(Err(why)),
+        Err(Closed::InUse(why) | Closed::Off(why) | Closed::Wrong(why)) => return Ok(Err(why)),
     };
     let chosen = match (next, person) {
         (Passphrase::Ask, Some(person)) => choose_passphrase(person)?,
@@ -174,7 +176,11 @@ fn ways_out(directory: &Path) -> String {
 }
 
 fn off(error: &VaultError) -> Closed {
-    Closed::Off(format!("{OFF}: {error}"))
+    let why = format!("{OFF}: {error}");
+    match error {
+        VaultError::InUse { .. } => Closed::InUse(why),
+        _ => Closed::Off(why),
+    }
 }
 
 fn secret(text: &Zeroizing<String>) -> Secret {
@@ -236,7 +242,7 @@ mod tests {
         let outcome = match unlock(directory, passphrase, person_there).expect("no trouble with the system") {
             Ok(vault) if vault.is_sealed() => "sealed".to_owned(),
             Ok(_) => "unsealed".to_owned(),
-            Err(Closed::Off(why)) => format!("off: {why}"),
+            Err(Closed::InUse(why) | Closed::Off(why)) => format!("off: {why}"),
             Err(Closed::Wrong(why)) => format!("wrong: {why}"),
         };
         assert!(person.answers.is_empty(), "not all was asked: {:#?}", person.told);

@@ -29,6 +29,7 @@ impl Session {
     /// account on, or at once if that is over, private messages are encrypted.
     pub fn unlock(&mut self, now: Now, private: Private) {
         self.private = Some(Box::new(private));
+        self.private_off = None;
         if matches!(self.phase, Phase::Online { .. }) {
             self.begin_private(now);
             self.advance(now);

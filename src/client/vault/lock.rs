@@ -4,6 +4,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::client::keep;
 use crate::client::vault::Vault;
@@ -16,7 +18,8 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a vault that is there.
+    /// Takes the lock of a vault that is there. Who only looks whether it is in use has it for a moment,
+    /// which is waited for.
     pub fn take(directory: &Path) -> Result<Lock, VaultError> {
         let path = directory.join(LOCK_FILE);
         let mut options = OpenOptions::new();
@@ -27,7 +30,15 @@ impl Lock {
             }
             VaultError::Failed { path: path.clone(), error }
         })?;
-        match file.try_lock() {
+        let mut taken = file.try_lock();
+        for _ in 0..LOOKS {
+            if !matches!(taken, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            thread::sleep(BETWEEN_LOOKS);
+            taken = file.try_lock();
+        }
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let path = directory.to_path_buf();
@@ -68,6 +79,9 @@ fn process_in(file: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// A tenth of a second in all.
+const LOOKS: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 const LOCK_FILE: &str = "lock";
 /// A number and the end of its line.
 const PROCESS_BYTES_MAX: u64 = 16;
