@@ -45,7 +45,8 @@ impl Engine {
         let Some(conn) = self.conn_mut(id).filter(|conn| conn.timer_at == at) else { return };
         conn.timer_at = Instant(u64::MAX);
         let slot = id.slot;
-        if self.deadline(slot, now.mono) <= now.mono {
+        // Whether one that carries files takes them is seen only by looking.
+        if self.conns[slot as usize].is_data() || self.deadline(slot, now.mono) <= now.mono {
             self.due(id, now);
         }
         if self.conns[slot as usize].flags.doomed {
@@ -107,9 +108,11 @@ impl Engine {
             next = next.min(conn.since + self.settings.banner_delay);
         }
         if conn.is_data() {
-            // Whether it takes its files is looked at now and then; the rest is as for a line.
+            // Whether it takes its files is looked at now and then. It may be idle already, and kept for
+            // what is under way.
             next = next.min(now + STALLED);
-            return limits.idle_timeout.map_or(next, |idle| next.min(conn.last_seen + idle));
+            let idle = limits.idle_timeout.map(|idle| conn.last_seen + idle).filter(|&at| at > now);
+            return idle.map_or(next, |at| next.min(at));
         }
         if !self.hub.is_named(conn.id) {
             if self.hub.is_waiting(conn.id) {

@@ -281,3 +281,69 @@ fn lines_that_nobody_understands_have_a_rate_too() {
         "{seen:#?}"
     );
 }
+
+#[test]
+fn a_line_without_end_comes_to_an_end() {
+    let mut stage = Stage::new();
+    let piece = vec![b'x'; 4 * 1024 * 1024];
+    for _ in 0..8 {
+        stage.send("alice", &piece);
+    }
+    stage.play("alice < !!! line-too-long: a line has at most 4096 bytes\nalice < (nothing)");
+    stage.send("alice", &piece);
+    stage.play("alice < !!! line-too-long: so much without the end of a line; goodbye\nalice < (closed)");
+}
+
+#[test]
+fn of_what_waits_for_all_together_the_longest_goes_first() {
+    let mut stage = Stage::with(|settings| settings.limits.send_queue_total = 100_000);
+    stage.guests(&["alice"]);
+    stage.socket_bytes = 500;
+    stage.guests(&["bob", "carol"]);
+    stage.join("lobby", &["alice", "bob"]);
+    stage.type_line("alice", "/join garden");
+    stage.type_line("carol", "/join garden");
+    stage.play("bob reads\ncarol reads");
+    stage.settle();
+    let long = "x".repeat(4_000);
+    for _ in 0..10 {
+        stage.type_line("alice", &long);
+    }
+    stage.type_line("alice", "/join lobby");
+    for _ in 0..20 {
+        stage.type_line("alice", &long);
+    }
+    stage.settle();
+    stage.play(
+        "
+        bob < (closed)
+        carol < (nothing)
+        alice > /list
+        alice < *** who is online
+        alice < *** alice …
+        alice < *** carol …
+        ",
+    );
+}
+
+#[test]
+fn a_turn_that_has_said_enough_leaves_the_rest_to_the_next() {
+    let mut stage = Stage::new();
+    let names: Vec<String> = (0..10).map(|number| format!("guest{number}")).collect();
+    for name in &names {
+        stage.guests(&[name]);
+    }
+    // Much less to read than to answer.
+    for name in &names {
+        stage.send_unseen(name, "/help\n".repeat(200).as_bytes());
+    }
+    stage.run();
+    for name in &names {
+        let mut lines = 0;
+        while stage.sees(name) != "(nothing)" {
+            lines += 1;
+        }
+        assert_eq!(lines % 200, 0, "{name} has {lines} lines of help");
+        assert!(lines > 200 * 27);
+    }
+}

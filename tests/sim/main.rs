@@ -26,6 +26,7 @@ mod random;
 mod run;
 mod stage;
 mod text;
+mod transfers;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -32,6 +32,7 @@ use sottovoce::proto::time::{Instant, Now, Timestamp};
 use sottovoce::store::operator::Operator;
 use sottovoce::store::{Store, StoreOptions};
 
+use crate::disk::Disk;
 use crate::journal;
 use crate::model;
 use crate::net::Net;
@@ -48,6 +49,7 @@ pub struct Stage {
     jobs: VecDeque<StoreJob>,
     passwords: VecDeque<PasswordJob>,
     replies: VecDeque<Reply>,
+    disk: Disk,
     store_waits: bool,
     passwords_wait: bool,
     /// Where the next one comes from.
@@ -60,6 +62,8 @@ pub struct Stage {
 struct Person {
     pipe: usize,
     seen: VecDeque<String>,
+    /// Frames, in place of lines, for one who carries files.
+    frames: Option<Vec<u8>>,
 }
 
 impl Stage {
@@ -98,6 +102,7 @@ impl Stage {
             jobs: VecDeque::new(),
             passwords: VecDeque::new(),
             replies: VecDeque::new(),
+            disk: Disk::default(),
             store_waits: false,
             passwords_wait: false,
             address: Ipv4Addr::LOCALHOST.into(),
@@ -213,18 +218,44 @@ impl Stage {
         self.send(who, format!("{line}\n").as_bytes());
     }
 
+    /// Somebody sends bytes, and the server does what it can at once.
     pub fn send(&mut self, who: &str, bytes: &[u8]) {
+        self.send_unseen(who, bytes);
+        self.run();
+    }
+
+    /// Somebody sends bytes that are still under way.
+    pub fn send_unseen(&mut self, who: &str, bytes: &[u8]) {
         if self.people.get(who).is_none_or(|person| self.is_closed(person)) {
             self.connect(who).expect("there is a place");
         }
         self.net.send(self.people[who].pipe, bytes);
-        self.run();
+    }
+
+    /// Somebody comes to carry files of an account, over a socket that holds so many bytes.
+    pub fn carrier(&mut self, who: &str, account: &str, socket_bytes: usize) {
+        self.socket_bytes = socket_bytes;
+        self.type_line(
+            who,
+            &format!(r#"{{"id":1,"cmd":"login","user":"{account}","password":"correct-horse","data":true}}"#),
+        );
+        self.socket_bytes = usize::MAX;
+        let answer = self.sees(who);
+        assert!(answer.starts_with(r#"{"re":1,"ok":"#), "{answer}");
+        self.net.take(self.people[who].pipe, usize::MAX);
+        self.people.get_mut(who).expect("just came").frames = Some(Vec::new());
+    }
+
+    /// The frames that came to who carries files.
+    pub fn frames(&mut self, who: &str) -> Vec<u8> {
+        let person = self.people.get_mut(who).expect("connected");
+        person.frames.replace(Vec::new()).expect("carries files")
     }
 
     pub fn connect(&mut self, who: &str) -> Result<(), sottovoce::hub::effect::CloseReason> {
         let slot = self.engine.accepted(clock(self.now), self.address)?;
         let pipe = self.net.open(slot, self.socket_bytes);
-        self.people.insert(who.to_owned(), Person { pipe, seen: VecDeque::new() });
+        self.people.insert(who.to_owned(), Person { pipe, seen: VecDeque::new(), frames: None });
         Ok(())
     }
 
@@ -233,6 +264,11 @@ impl Stage {
         let closed = self.people.get(who).is_none_or(|person| self.is_closed(person));
         let person = self.people.get_mut(who).unwrap_or_else(|| panic!("{who} never came"));
         person.seen.pop_front().unwrap_or_else(|| (if closed { "(closed)" } else { "(nothing)" }).to_owned())
+    }
+
+    /// The server has ended somebody's connection.
+    pub fn is_over(&self, who: &str) -> bool {
+        self.people.get(who).is_some_and(|person| self.is_closed(person))
     }
 
     fn is_closed(&self, person: &Person) -> bool {
@@ -263,6 +299,10 @@ impl Stage {
         }
         for person in self.people.values_mut() {
             let output = std::mem::take(&mut self.net.pipes[person.pipe].output);
+            if let Some(frames) = &mut person.frames {
+                frames.extend(output);
+                continue;
+            }
             let text = String::from_utf8(output).expect("lines of UTF-8");
             person.seen.extend(text.lines().map(|line| line.trim_end_matches('\r').to_owned()));
         }
@@ -272,7 +312,7 @@ impl Stage {
     fn work(&mut self) {
         for job in std::mem::take(&mut self.net.jobs) {
             match job {
-                Job::Files(job) => panic!("nobody here has files: {job:?}"),
+                Job::Files(job) => self.replies.push_back(Reply::Files(self.disk.run(job))),
                 Job::Password(job) => self.passwords.push_back(job),
                 Job::Store(job) => self.jobs.push_back(job),
             }
