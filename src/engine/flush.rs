@@ -34,14 +34,13 @@ impl Engine {
         // What follows from these ends is flushed by the next turn.
         for (id, reason) in over {
             self.begin_close(id, reason, now);
-            if let Some(conn) = self.conn_mut(id) {
-                let waiting = conn.outbox.len();
-                let mut pieces = Vec::new();
-                conn.outbox.clear(&mut pieces);
-                self.queued -= waiting;
-                self.done.extend(pieces.into_iter().map(|piece| (id, piece)));
-                self.doom(id.slot);
-            }
+            let conn = &mut self.conns[id.slot as usize];
+            let waiting = conn.outbox.len();
+            let mut pieces = Vec::new();
+            conn.outbox.clear(&mut pieces);
+            self.queued -= waiting;
+            self.done.extend(pieces.into_iter().map(|piece| (id, piece)));
+            self.doom(id.slot);
         }
         self.apply(now, io);
         self.pieces_done(now, io);

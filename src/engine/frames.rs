@@ -43,10 +43,8 @@ impl Engine {
         let soft = self.hub.settings().limits.send_queue_soft;
         let mut rest = bytes;
         while !rest.is_empty() {
-            // Not by a method, so that the hub can be borrowed beside it.
-            let Some(conn) = self.conns.get_mut(id.slot as usize).filter(|conn| conn.id == id) else {
-                return;
-            };
+            // Whatever ends it meanwhile, it has its slot until the turn is over.
+            let conn = &mut self.conns[id.slot as usize];
             if conn.flags.paused || conn.outbox.len() > soft {
                 conn.inbox = rest.to_vec();
                 return;

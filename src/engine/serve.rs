@@ -113,22 +113,16 @@ impl Engine {
         plaintext.clear();
         let config = &self.settings.tls;
         let conn = &mut self.conns[id.slot as usize];
-        let outcome = match conn.tls.take().map_or_else(|| Tls::new(config.clone()).map(Box::new), Ok) {
-            Ok(tls) => {
-                let tls = conn.tls.insert(tls);
-                let was_ready = tls.is_ready();
-                let outcome = tls.feed(ciphertext, &mut plaintext);
-                let is_ready = tls.is_ready();
-                if !tls.unsent().is_empty() || !conn.outbox.is_empty() {
-                    self.mark_dirty(id.slot);
-                }
-                if is_ready && !was_ready {
-                    self.secured(id, now);
-                }
-                outcome
-            }
-            Err(failure) => Err(failure),
-        };
+        let tls = conn.tls.get_or_insert_with(|| Box::new(Tls::new(config.clone())));
+        let was_ready = tls.is_ready();
+        let outcome = tls.feed(ciphertext, &mut plaintext);
+        let is_ready = tls.is_ready();
+        if !tls.unsent().is_empty() || !conn.outbox.is_empty() {
+            self.mark_dirty(id.slot);
+        }
+        if is_ready && !was_ready {
+            self.secured(id, now);
+        }
         if !plaintext.is_empty() {
             self.take_in(id, &plaintext, now, io);
         }

@@ -16,9 +16,9 @@ use crate::proto::time::Timestamp;
 
 const NOW: Now = Now { mono: Instant(1_000), wall: Timestamp(1_790_000_000_000) };
 
-/// Sockets by slot: what was sent to the server, and what it wrote.
+/// Sockets by slot: what was sent to the server, and what it wrote. One of them may be full.
 #[derive(Default)]
-struct Wires(Vec<(Vec<u8>, Vec<u8>)>);
+struct Wires(Vec<(Vec<u8>, Vec<u8>)>, Option<u32>);
 
 impl Io for Wires {
     fn read(&mut self, slot: u32, buffer: &mut [u8]) -> Read {
@@ -30,6 +30,9 @@ impl Io for Wires {
     }
 
     fn write(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Write {
+        if self.1 == Some(slot) {
+            return Write::WouldBlock;
+        }
         let written = &mut self.0[slot as usize].1;
         let before = written.len();
         slices.iter().for_each(|slice| written.extend_from_slice(slice));
@@ -76,7 +79,7 @@ impl Pair {
         for slot in 0..2 {
             assert_eq!(engine.accepted(NOW, [127, 0, 0, 1].into()), Ok(slot));
         }
-        let wires = Wires(vec![Default::default(), Default::default()]);
+        let wires = Wires(vec![Default::default(), Default::default()], None);
         Pair { engine, wires, clients: [client(), client()] }
     }
 
@@ -126,4 +129,33 @@ fn what_one_is_told_over_tls_is_not_taken_for_what_another_says() {
         assert_eq!(anna.lines().count(), 1, "{anna}");
         assert!(anna.contains(&format!("answer {number}")) && !bob.contains("!!!"), "{anna} {bob}");
     }
+}
+
+#[test]
+fn what_a_full_socket_does_not_take_comes_later_and_in_order() {
+    let mut pair = Pair::new();
+    pair.say(0, "/nick anna\n");
+    pair.say(1, "/nick bob\n");
+    pair.wires.1 = Some(1);
+    for number in 0..3 {
+        let [_, bob] = pair.say(0, &format!("/msg bob number {number}\n"));
+        assert_eq!(bob, "");
+    }
+    pair.wires.1 = None;
+    pair.engine.writable(1);
+    let [_, bob] = pair.say(0, "/msg bob the last\n");
+    let ends: Vec<&str> = bob.lines().filter_map(|line| line.split("> ").last()).collect();
+    assert_eq!(ends, ["number 0", "number 1", "number 2", "the last"]);
+}
+
+#[test]
+fn what_comes_too_late_for_a_connection_is_nobody_s() {
+    let mut pair = Pair::new();
+    pair.engine.readable(7);
+    pair.engine.writable(7);
+    assert!(!pair.engine.has_work());
+    let gone = ConnId { slot: 0, serial: 77 };
+    pair.engine.send_piece(gone, 1, 0, FilePiece::new());
+    assert_eq!(pair.engine.done.len(), 1, "the piece goes back");
+    pair.engine.done.clear();
 }

@@ -19,7 +19,7 @@ use super::*;
 fn data_behind_half_a_hello_is_a_failure_and_no_panic() {
     let pieces = [&[0x16, 3, 1, 0, 5, 1, 0, 2, 0, 3][..], &[0x17, 3, 3, 0, 1, 0]];
     for together in [true, false] {
-        let mut tls = Tls::new(server()).unwrap();
+        let mut tls = Tls::new(server());
         let mut plaintext = Vec::new();
         let outcome = match together {
             true => feed(&mut tls, &pieces.concat(), &mut plaintext),
@@ -125,7 +125,7 @@ fn a_record_that_was_tampered_with_ends_the_connection_and_what_came_before_it_c
 #[test]
 fn a_hello_in_more_pieces_than_there_is_room_for_is_a_failure() {
     // It announces 61,440 bytes, and they come in records of 16,000.
-    let (mut tls, mut plaintext) = (Tls::new(server()).unwrap(), Vec::new());
+    let (mut tls, mut plaintext) = (Tls::new(server()), Vec::new());
     let mut outcomes = Vec::new();
     for first in [true, false, false] {
         let mut record = vec![0x16, 3, 1, 0x3e, 0x80];
@@ -158,7 +158,7 @@ fn feed(tls: &mut Tls, bytes: &[u8], plaintext: &mut Vec<u8>) -> Result<Fed, Tls
 
 /// A server's and a client's side with nothing under way between them.
 fn connected(mut client: ClientConnection, config: Arc<ServerConfig>) -> (Tls, ClientConnection) {
-    let mut tls = Tls::new(config).unwrap();
+    let mut tls = Tls::new(config);
     let mut plaintext = Vec::new();
     while client.is_handshaking() || client.wants_write() {
         let mut bytes = Vec::new();
