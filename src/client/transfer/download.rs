@@ -6,11 +6,15 @@
 //!                             └── buffers ─┘
 //! ```
 //!
+//! Where `NAME.part` will be is kept before it is made, and that it was made before anything is written to
+//! it: so a crash never leaves one that nobody knows of, nor takes somebody else's for it.
+//!
 //! What lies in `NAME.part` from before is read first, and the download goes on behind it. Should the
 //! whole then not be what it must be, the disk may be to blame: everything is fetched once more.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -34,7 +38,10 @@ pub fn download(desk: &Desk, job: Download) -> Result<(), Halt> {
         let Some(part) = &job.part else {
             return Err(Trouble::Local("the half of it is not known".into()).into());
         };
-        return settle(desk, part, &job.name);
+        // A half that is gone has become the whole before a crash.
+        let path = settle(part, &job.name)?;
+        desk.report(Report::Placed(path));
+        return Ok(());
     }
     let mut getting = Getting { desk, blob: job.blob, lease: None, failures: 0 };
     let header = getting.header()?;
@@ -54,17 +61,19 @@ pub fn download(desk: &Desk, job: Download) -> Result<(), Halt> {
     drop(file);
     desk.report(Report::Verified);
     while desk.order()? != Order::Settle {}
-    settle(desk, &part, &job.name)
+    let Some(path) = settle(&part, &job.name)? else {
+        return Err(Trouble::Local(format!("{}: somebody has taken it away", part.path.display())).into());
+    };
+    desk.report(Report::Placed(Some(path)));
+    Ok(())
 }
 
-/// Gives the file its name. A half that is gone has become the whole before a crash.
-fn settle(desk: &Desk, part: &Part, name: &str) -> Result<(), Halt> {
-    let path = match place::reopen_part(part).map_err(local)? {
-        Some(_) => Some(place::settle(part, name).map_err(local)?),
-        None => None,
-    };
-    desk.report(Report::Placed(path));
-    Ok(())
+/// Gives the file its name; `None` if there is no half any more.
+fn settle(part: &Part, name: &str) -> Result<Option<PathBuf>, Halt> {
+    match place::reopen_part(part).map_err(local)? {
+        Some(_) => place::settle(part, name).map(Some).map_err(local),
+        None => Ok(None),
+    }
 }
 
 /// The half that there is, or a new one; whether there is something in it.
@@ -74,9 +83,27 @@ fn open_part(desk: &Desk, job: &Download) -> Result<(Part, File, bool), Halt> {
     {
         return Ok((part.clone(), file, true));
     }
-    let (part, file) = place::create_part(&job.into, &job.name).map_err(local)?;
+    let (part, file) = make_part(desk, job)?;
     desk.report(Report::Part(part.clone()));
+    while desk.order()? != Order::Write {}
     Ok((part, file, false))
+}
+
+/// An empty half at a place that is kept.
+fn make_part(desk: &Desk, job: &Download) -> Result<(Part, File), Halt> {
+    if let Some(path) = &job.making
+        && let Some(made) = place::adopt_part(path).map_err(local)?
+    {
+        return Ok(made);
+    }
+    for path in place::part_paths(&job.into, &job.name) {
+        desk.report(Report::Making(path.clone()));
+        while desk.order()? != Order::Make {}
+        if let Some(made) = place::create_part(&path).map_err(local)? {
+            return Ok(made);
+        }
+    }
+    Err(local(place::taken(&job.name)))
 }
 
 /// Fetches everything that is missing into the file.

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! Upload:    Began ─► Tags ─► (Kept) ─► Progress ─► .. ─► Sent
-//! Download:  Part ─► Began ─► Progress ─► .. ─► Verified ─► (Settle) ─► Placed
+//! Download:  Making ─► (Make) ─► Part ─► (Write) ─► Began ─► Progress ─► ..
+//!            .. ─► Verified ─► (Settle) ─► Placed
 //! ```
 //!
 //! In brackets: orders to the worker, each given once what came before is kept. Every job ends with
@@ -48,6 +49,8 @@ pub struct Download {
     pub into: PathBuf,
     /// What there is of it.
     pub part: Option<Part>,
+    /// Where an earlier session was about to make the half of it.
+    pub making: Option<PathBuf>,
     /// That is all of it, and verified.
     pub whole: bool,
 }
@@ -57,8 +60,12 @@ pub struct Download {
 pub enum Order {
     /// The tags of this many chunks are kept.
     Kept(u32),
+    /// It is kept where the half of the file will be: it may be made.
+    Make,
     /// It is kept that the file is whole: it may get its name.
     Settle,
+    /// It is kept which file the half is: it may be written to.
+    Write,
 }
 
 /// What a worker tells.
@@ -73,7 +80,9 @@ pub enum Report {
         first: u32,
         tags: Vec<ChunkTag>,
     },
-    /// There is half a file now.
+    /// There will be half a file here.
+    Making(PathBuf),
+    /// There is half a file now, with nothing in it.
     Part(Part),
     /// The file has its name; `None` if it was given before a crash, and nobody knows which.
     Placed(Option<PathBuf>),
@@ -116,7 +125,7 @@ impl fmt::Debug for Upload {
 
 impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Download { blob: _, key: _, size, sha256: _, name: _, into: _, part, whole } = self;
+        let Download { blob: _, key: _, size, sha256: _, name: _, into: _, part, making: _, whole } = self;
         write!(f, "Download({size} bytes, begun: {}, whole: {whole})", part.is_some())
     }
 }

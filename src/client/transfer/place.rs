@@ -2,7 +2,8 @@
 //! becomes a whole one.
 //!
 //! ```text
-//! create_part:  NAME.part, or NAME (1).part ..    (never one that is there)
+//! part_paths:   NAME.part, or NAME (1).part ..
+//! create_part:  an empty one                       (never one that is there)
 //! settle:       NAME.part ─► synced ─► NAME, or NAME (1) ..
 //! ```
 //!
@@ -88,21 +89,41 @@ pub struct Part {
     pub id: Inode,
 }
 
-/// Makes an empty file for the first half of this one, which nobody else has.
-pub fn create_part(directory: &Path, name: &str) -> io::Result<(Part, File)> {
+/// Where the first half of a file may be, the best place first; those are left out where something is.
+pub fn part_paths(directory: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
     let name = safe_name(name);
-    for number in 0..NAMES_MAX {
-        let path = directory.join(format!("{}.part", numbered(&name, number)));
-        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
-            Ok(file) => {
-                let id = Inode::of(&file.metadata()?);
-                return Ok((Part { path, id }, file));
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+    let paths = (0..NAMES_MAX).map(move |number| format!("{}.part", numbered(&name, number)));
+    let directory = directory.to_path_buf();
+    paths.map(move |name| directory.join(name)).filter(|path| fs::symlink_metadata(path).is_err())
+}
+
+/// Makes an empty file for the first half of one; `None`: somebody else has made one there.
+pub fn create_part(path: &Path) -> io::Result<Option<(Part, File)>> {
+    match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
+        Ok(file) => {
+            let id = Inode::of(&file.metadata()?);
+            Ok(Some((Part { path: path.to_path_buf(), id }, file)))
         }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(error),
     }
-    Err(taken(&name))
+}
+
+/// The half that was made just before a crash. Nothing was written to it yet, so a file that is not empty
+/// is somebody else's.
+pub fn adopt_part(path: &Path) -> io::Result<Option<(Part, File)>> {
+    let empty = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.is_file() && metadata.len() == 0,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    if !empty {
+        return Ok(None);
+    }
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let metadata = file.metadata()?;
+    let part = Part { path: path.to_path_buf(), id: Inode::of(&metadata) };
+    Ok((metadata.is_file() && metadata.len() == 0).then_some((part, file)))
 }
 
 /// Opens the half that was made earlier; `None` if it is not there any more, or is another file.
@@ -150,7 +171,8 @@ fn numbered(name: &str, number: u32) -> String {
     if number == 0 { name.to_owned() } else { format!("{name} ({number})") }
 }
 
-fn taken(name: &str) -> io::Error {
+/// There is no name left.
+pub fn taken(name: &str) -> io::Error {
     let text = format!("there are {NAMES_MAX} files called {name} already");
     io::Error::new(io::ErrorKind::AlreadyExists, text)
 }
@@ -216,8 +238,12 @@ mod tests {
         names
     }
 
+    fn make_part(directory: &Path, name: &str) -> Option<(Part, File)> {
+        part_paths(directory, name).find_map(|path| create_part(&path).expect("a part, or none"))
+    }
+
     fn receive(directory: &Path, name: &str, content: &str) -> PathBuf {
-        let (part, mut file) = create_part(directory, name).expect("a part");
+        let (part, mut file) = make_part(directory, name).expect("a part");
         file.write_all(content.as_bytes()).expect("written");
         settle(&part, name).expect("settled")
     }
@@ -240,7 +266,7 @@ mod tests {
         let home = directory();
         let to = home.path().join("a");
         fs::write(&to, "mine").expect("written");
-        let (part, _) = create_part(home.path(), "a").expect("a part");
+        let (part, _) = make_part(home.path(), "a").expect("a part");
         let error = link_and_unlink(&part, &to).expect_err("it is there");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         link_and_unlink(&part, &home.path().join("b")).expect("it is free");
@@ -252,7 +278,7 @@ mod tests {
     #[test]
     fn a_crash_between_two_steps_is_made_up_for() {
         let home = directory();
-        let (part, _) = create_part(home.path(), "a").expect("a part");
+        let (part, _) = make_part(home.path(), "a").expect("a part");
         fs::hard_link(&part.path, home.path().join("a")).expect("the first step");
         link_and_unlink(&part, &home.path().join("a")).expect("it has its name already");
         assert_eq!(names(home.path()), ["a"]);
@@ -283,7 +309,7 @@ mod tests {
         let home = directory();
         let other = home.path().join("other");
         fs::write(&other, "mine").expect("written");
-        let (part, file) = create_part(home.path(), "a").expect("a part");
+        let (part, file) = make_part(home.path(), "a").expect("a part");
         assert!(reopen_part(&part).expect("read").is_some());
         // Kept open, so that its number is not given to another file.
         fs::remove_file(&part.path).expect("removed");
@@ -327,8 +353,22 @@ mod tests {
         for number in 0..NAMES_MAX {
             fs::write(home.path().join(format!("{}.part", numbered("a", number))), "").expect("written");
         }
-        assert_eq!(create_part(home.path(), "a").expect_err("full").kind(), io::ErrorKind::AlreadyExists);
+        assert!(make_part(home.path(), "a").is_none());
         fs::remove_file(home.path().join(format!("a ({}).part", NAMES_MAX - 1))).expect("removed");
-        assert!(create_part(home.path(), "a").is_ok());
+        assert!(make_part(home.path(), "a").is_some());
+    }
+
+    #[test]
+    fn a_half_that_nobody_has_written_to_is_taken_over_and_no_other_is() {
+        let home = directory();
+        let path = home.path().join("a.part");
+        assert!(adopt_part(&path).expect("looked").is_none(), "there is none");
+        let (made, file) = create_part(&path).expect("made").expect("nobody else's");
+        drop(file);
+        assert!(create_part(&path).expect("looked").is_none(), "it is there");
+        assert_eq!(adopt_part(&path).expect("looked").expect("it is empty").0, made);
+        fs::write(&path, "somebody's").expect("written");
+        assert!(adopt_part(&path).expect("looked").is_none());
+        assert!(adopt_part(home.path()).expect("looked").is_none(), "a directory");
     }
 }

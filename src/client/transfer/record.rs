@@ -74,15 +74,21 @@ pub struct Receiving {
 pub enum Stage {
     /// Nobody has decided yet.
     Offered,
-    /// To be fetched into this directory; the half of it once there is one.
+    /// To be fetched into this directory; the half of it once there is one, and where it is being made.
     Accepted {
         #[serde(with = "written_path")]
         into: PathBuf,
         part: Option<Part>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        making: Option<Making>,
     },
     /// All of it is there and verified, and gets its name.
     Whole { part: Part },
 }
+
+/// A path at which there was nothing when this was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Making(#[serde(with = "written_path")] pub PathBuf);
 
 /// The server's name for a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -256,8 +262,9 @@ mod tests {
     fn records_come_back() {
         let stages = [
             Stage::Offered,
-            Stage::Accepted { into: "dir".into(), part: None },
-            Stage::Accepted { into: "dir".into(), part: Some(part()) },
+            Stage::Accepted { into: "dir".into(), part: None, making: None },
+            Stage::Accepted { into: "dir".into(), part: None, making: Some(Making("dir/a.part".into())) },
+            Stage::Accepted { into: "dir".into(), part: Some(part()), making: None },
             Stage::Whole { part: part() },
         ];
         let records = stages.into_iter().map(|stage| Record::Receiving(receiving(stage)));

@@ -303,6 +303,7 @@ impl Ledger {
             }
             Report::Tags { first, tags } => entry.keep_tags(first, &tags, &mut self.wants),
             Report::Sent { sha256 } => entry.handle_sent(now, sha256, &mut self.wants),
+            Report::Making(path) => entry.keep_making(&path, &mut self.wants),
             Report::Part(part) => entry.keep_part(part, &mut self.wants),
             Report::Verified => entry.handle_verified(&mut self.wants),
             Report::Placed(path) => self.handle_placed(now, number, path),

@@ -1,13 +1,13 @@
 //! Files that come in: offered, accepted or declined, fetched, and given their name.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::client::transfer::job::{Download, Job, Order};
 use crate::client::transfer::ledger::news::{News, What};
 use crate::client::transfer::ledger::{ENTRIES_MAX, Entry, Ledger, OFFERS_EACH_MAX, Question, State, Want};
 use crate::client::transfer::place::Part;
-use crate::client::transfer::record::{Blob, Number, Receiving, Record, Sending, Stage};
+use crate::client::transfer::record::{Blob, Making, Number, Receiving, Record, Sending, Stage};
 use crate::e2e::content::FileNote;
 use crate::proto::name::UserName;
 use crate::proto::time::Instant;
@@ -74,7 +74,7 @@ impl Ledger {
         let entry = self.entries.get_mut(&number).ok_or(Unfit::Unknown)?;
         match &mut entry.record {
             Record::Receiving(receiving) if entry.state == State::Offered => {
-                receiving.stage = Stage::Accepted { into, part: None };
+                receiving.stage = Stage::Accepted { into, part: None, making: None };
             }
             _ => return Err(Unfit::NotOffered),
         }
@@ -140,9 +140,9 @@ impl Ledger {
 impl Entry {
     pub(super) fn begin_receiving(&mut self, wants: &mut VecDeque<Want>) {
         let Record::Receiving(Receiving { note, stage, .. }) = &self.record else { return };
-        let (into, part, whole) = match stage {
-            Stage::Accepted { into, part } => (into.clone(), part.clone(), false),
-            Stage::Whole { part } => (PathBuf::new(), Some(part.clone()), true),
+        let (into, part, making, whole) = match stage {
+            Stage::Accepted { into, part, making } => (into.clone(), part.clone(), making.clone(), false),
+            Stage::Whole { part } => (PathBuf::new(), Some(part.clone()), None, true),
             Stage::Offered => return,
         };
         let job = Job::Download(Download {
@@ -153,16 +153,28 @@ impl Entry {
             name: note.name.clone(),
             into,
             part,
+            making: making.map(|Making(path)| path),
             whole,
         });
         self.state = State::Moving;
         wants.push_back(Want::Start { number: self.number, job });
     }
 
-    pub(super) fn keep_part(&mut self, made: Part, wants: &mut VecDeque<Want>) {
-        if let Record::Receiving(Receiving { stage: Stage::Accepted { part, .. }, .. }) = &mut self.record {
-            *part = Some(made);
+    /// Whatever happens from now on, the half that is made there is known to be this file's.
+    pub(super) fn keep_making(&mut self, path: &Path, wants: &mut VecDeque<Want>) {
+        if let Record::Receiving(Receiving { stage: Stage::Accepted { making, .. }, .. }) = &mut self.record {
+            *making = Some(Making(path.to_path_buf()));
             self.keep(wants);
+            wants.push_back(Want::Tell { number: self.number, order: Order::Make });
+        }
+    }
+
+    pub(super) fn keep_part(&mut self, made: Part, wants: &mut VecDeque<Want>) {
+        let Record::Receiving(receiving) = &mut self.record else { return };
+        if let Stage::Accepted { part, making, .. } = &mut receiving.stage {
+            (*part, *making) = (Some(made), None);
+            self.keep(wants);
+            wants.push_back(Want::Tell { number: self.number, order: Order::Write });
         }
     }
 

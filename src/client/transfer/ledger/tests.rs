@@ -173,9 +173,11 @@ fn a_file_comes_in_only_when_it_was_accepted() {
     desk.expect(&[]);
     desk.ledger.accept(desk.now, Number(1), "dir".into()).expect("an offer");
     desk.expect(&["keep", "start 1 Download(100 bytes, begun: false, whole: false)"]);
+    desk.report(1, Report::Making("dir/a_b.txt.part".into()));
+    desk.expect(&["keep", "tell 1 Make"]);
     desk.report(1, Report::Part(part()));
     desk.report(1, Report::Began { done: 0 });
-    desk.expect(&["keep"]);
+    desk.expect(&["keep", "tell 1 Write"]);
     desk.report(1, Report::Verified);
     desk.expect(&["keep", "tell 1 Settle"]);
     desk.report(1, Report::Placed(Some("dir/a_b.txt".into())));

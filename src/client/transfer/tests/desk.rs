@@ -39,6 +39,8 @@ pub struct Floor<'a> {
     pub news: Vec<News>,
     /// The store cannot keep anything.
     pub full: bool,
+    /// Somebody sees each row before it is kept.
+    pub before_keeping: Option<Box<dyn FnMut(&[u8])>>,
     pub complaints: Vec<String>,
 }
 
@@ -72,6 +74,7 @@ impl<'a> Desk<'a> {
             notes: Vec::new(),
             news: Vec::new(),
             full: false,
+            before_keeping: None,
             complaints: Vec::new(),
         };
         Desk { transfers, floor, began: Clock::now(), bell }
@@ -166,6 +169,11 @@ impl Ground for Floor<'_> {
     fn keep(&mut self, changes: Vec<Change>) -> Result<(), String> {
         if self.full {
             return Err("the disk is full".to_owned());
+        }
+        for value in changes.iter().filter_map(|change| change.value.as_ref()) {
+            if let Some(see) = &mut self.before_keeping {
+                see(value);
+            }
         }
         self.rows.apply(changes);
         Ok(())

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::client::transfer::ledger::ACTIVE_MAX;
 use crate::client::transfer::ledger::news::What;
 use crate::client::transfer::piece::PIECE_BYTES;
+use crate::client::transfer::record::{self, Making, Record, Stage};
 use crate::client::transfer::tests::content;
 use crate::client::transfer::tests::desk::{Desk, names};
 use crate::client::transfer::tests::stub::Stub;
@@ -332,8 +333,58 @@ fn a_crash_around_the_last_step_leaves_one_file() {
     check_same(&file, &place.inbox().join("a.bin"));
 }
 
+#[test]
+fn a_crash_between_a_half_and_the_row_of_it_leaves_one_file() {
+    let (stub, place) = (Stub::start(), Place::new());
+    let (mut alice, mut bob) = (Desk::new(&stub), Desk::new(&stub));
+    let file = place.file("a.bin", PIECE);
+    let note = alice.sent(&file);
+    let number = bob.offer(&note);
+    bob.until(|desk| desk.floor.news.len() == 1);
+    let (mut kept, _) = record::load(&bob.floor.rows);
+    let mut record = kept.remove(&number).expect("an offer").record;
+    let Record::Receiving(receiving) = &mut record else { panic!("it comes in") };
+    let half = place.inbox().join("a.bin.part");
+    receiving.stage = Stage::Accepted { into: place.inbox(), part: None, making: Some(Making(half.clone())) };
+    bob.floor.rows.apply(vec![record.change(number)]);
+    fs::write(&half, "").expect("made");
+    bob.restart().finish();
+    assert_eq!(names(&place.inbox()), ["a.bin"]);
+    check_same(&file, &place.inbox().join("a.bin"));
+
+    // Somebody else's is left alone.
+    bob = Desk::new(&stub);
+    bob.offer(&note);
+    bob.until(|desk| desk.floor.news.len() == 1);
+    bob.floor.rows.apply(vec![record.change(number)]);
+    fs::write(&half, "somebody else's").expect("made");
+    bob.restart().finish();
+    assert_eq!(names(&place.inbox()), ["a.bin", "a.bin (1)", "a.bin.part"]);
+    assert_eq!(fs::read(&half).expect("there"), b"somebody else's");
+}
+
+#[test]
+fn a_half_that_somebody_takes_away_is_no_file_that_was_received() {
+    let (stub, place) = (Stub::start(), Place::new());
+    let (mut alice, mut bob) = (Desk::new(&stub), Desk::new(&stub));
+    let file = place.file("a.bin", PIECE);
+    let note = alice.sent(&file);
+    let half = place.inbox().join("a.bin.part");
+    bob.floor.before_keeping = Some(Box::new(move |value| {
+        if value.windows(7).any(|part| part == b"\"whole\"") {
+            fs::remove_file(&half).expect("removed");
+        }
+    }));
+    bob.accept(&note, &place.inbox());
+    let news = bob.finish();
+    assert!(matches!(news.what, What::Failed { .. }), "{news}");
+    assert!(news.to_string().contains("a.bin.part: somebody has taken it away"), "{news}");
+    // It is an offer again.
+    bob.floor.before_keeping = None;
+    check_same(&file, &bob.received(&note, &place.inbox()));
+}
+
 fn is_whole(desk: &Desk<'_>) -> bool {
-    use crate::client::transfer::record::{Record, Stage};
     desk.transfers.ledger().entries().any(|entry| match entry.record() {
         Record::Receiving(receiving) => matches!(receiving.stage, Stage::Whole { .. }),
         Record::Sending(_) => false,
