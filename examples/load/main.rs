@@ -9,6 +9,7 @@ mod bare;
 mod carrier;
 mod chat;
 mod content;
+mod cores;
 mod figures;
 mod ledger;
 mod link;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::Outcome;
 use crate::chat::{Chat, Way};
+use crate::cores::Apart;
 use crate::figures::{Figure, Report, progress};
 use crate::people;
 use crate::scenario::Stage;
@@ -55,7 +56,8 @@ pub fn run(stage: &mut Stage, options: &Options) -> Outcome<()> {
 
 /// Private messages between pairs.
 pub fn private(stage: &mut Stage, rate: u32, seconds: f64) -> Outcome<()> {
-    let server = Server::start(&stage.source, &Wishes::default())?;
+    let (server, _apart) = Apart::while_starting(|| Server::start(&stage.source, &Wishes::default()));
+    let server = server?;
     let mut swarm = Swarm::new(server.address)?;
     let mut keys = people::guests(&mut swarm, PAIRS, false, |index| format!("s{index:04}"))?;
     keys.extend(people::guests(&mut swarm, PAIRS, false, |index| format!("r{index:04}"))?);
