@@ -20,10 +20,11 @@ pub struct Sotto<'a> {
 }
 
 impl Sotto<'_> {
-    /// Makes an account with keys; from then on others can send to it.
+    /// Makes an account with keys; from then on others can send to it, and it comes back without its password.
     pub fn enroll(&self, name: &str) -> Outcome<()> {
         let mut command = self.command(name);
-        Running::start(command.args(["--register", "devices"]), &self.log(name))?.finish(PATIENCE).map(drop)
+        command.env("SOTTO_PASSWORD", "correct horse").args(["--register", "devices"]);
+        Running::start(&mut command, &self.log(name))?.finish(PATIENCE).map(drop)
     }
 
     pub fn send(&self, from: &str, to: &str, files: &[PathBuf]) -> Outcome<Running> {
@@ -40,7 +41,7 @@ impl Sotto<'_> {
 
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.program);
-        command.env("SOTTO_PASSWORD", "correct horse").arg("--host").arg(self.server.ip().to_string());
+        command.arg("--host").arg(self.server.ip().to_string());
         command.arg("--port").arg(self.server.port().to_string()).args(["--username", name]);
         command.args(["--accept-new", "--no-passphrase", "--home"]).arg(self.directory.join(name));
         command
