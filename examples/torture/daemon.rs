@@ -37,6 +37,11 @@ impl Home {
     }
 
     pub fn start(&self) -> Outcome<Daemon> {
+        self.start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Starts it where it was before, for those who come back.
+    pub fn start_at(&self, address: SocketAddr) -> Outcome<Daemon> {
         let log = self.dir.path().join("stderr");
         let mut child = Command::new("sh")
             .arg("-c")
@@ -46,7 +51,7 @@ impl Home {
             .arg(self.dir.path().join("config.toml"))
             .arg("--data")
             .arg(&self.data)
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", &address.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?)
@@ -87,9 +92,12 @@ impl Daemon {
     }
 
     pub fn resident_bytes(&self) -> Outcome<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+        memory(self.child.id(), "VmRSS:")
+    }
+
+    /// The most that it ever had.
+    pub fn peak_bytes(&self) -> Outcome<u64> {
+        memory(self.child.id(), "VmHWM:")
     }
 
     /// Processor time so far, user and system.
@@ -108,6 +116,13 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What the system tells of a process, in bytes.
+pub fn memory(process: u32, field: &str) -> Outcome<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }
 
 /// `utime` is field 14 of `/proc/PID/stat`, the name is field 2.

@@ -7,13 +7,16 @@
 #[path = "../load/chat.rs"]
 #[allow(dead_code)]
 mod chat;
+mod client;
 mod daemon;
 mod descriptors;
 mod disk;
 #[path = "../load/figures.rs"]
 #[allow(dead_code)]
 mod figures;
+mod files;
 mod kill;
+mod large;
 #[path = "../load/ledger.rs"]
 #[allow(dead_code)]
 mod ledger;
@@ -24,6 +27,8 @@ mod link;
 #[allow(dead_code)]
 mod people;
 mod pressure;
+mod private;
+mod random;
 #[path = "../load/swarm.rs"]
 #[allow(dead_code)]
 mod swarm;
@@ -45,6 +50,15 @@ struct Arguments {
     /// The server to start; if not given, the sottod that was built beside this program.
     #[arg(long, global = true, value_name = "FILE")]
     server: Option<PathBuf>,
+    /// The client to start; if not given, the sotto beside the server.
+    #[arg(long, global = true, value_name = "FILE")]
+    client: Option<PathBuf>,
+}
+
+/// What is put to torture.
+pub struct Programs {
+    pub server: PathBuf,
+    pub client: PathBuf,
 }
 
 #[derive(Clone, Subcommand)]
@@ -60,6 +74,12 @@ enum Test {
     FullDisk,
     /// No descriptors left, and some again.
     Descriptors,
+    /// kill -9 of who sends files, who receives them, and the server: each arrives as it was, once.
+    Files(files::Options),
+    /// A file of 5 GiB, and the memory that it costs; needs 11 GiB of disk.
+    Large(large::Options),
+    /// kill -9 of two who write each other encrypted messages, and the server: each arrives once, in order.
+    Private(private::Options),
     /// The silent, the half, the loud and the deaf, beside 100 people who chat.
     Pressure(pressure::Options),
 }
@@ -80,8 +100,11 @@ impl Row {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let server = match arguments.server.map_or_else(beside_this_program, Ok) {
-        Ok(server) => server,
+    let programs = match arguments.server.map_or_else(beside_this_program, Ok) {
+        Ok(server) => {
+            let client = arguments.client.unwrap_or_else(|| server.with_file_name("sotto"));
+            Programs { server, client }
+        }
         Err(error) => {
             eprintln!("torture: {error}");
             return ExitCode::FAILURE;
@@ -93,18 +116,25 @@ fn main() -> ExitCode {
             Test::FullDisk,
             Test::Descriptors,
             Test::Pressure(pressure::Options::default()),
+            Test::Files(files::Options::default()),
+            Test::Large(large::Options::default()),
+            Test::Private(private::Options::default()),
         ],
         test => vec![test],
     };
+    let server = &programs.server;
     println!("| test | what | found | |\n|---|---|---:|---|");
     let mut passed = true;
     for test in tests {
         let (name, outcome) = match &test {
             Test::All => unreachable!("it was replaced by the others"),
-            Test::Kill { times } => ("kill", kill::run(&server, *times)),
-            Test::FullDisk => ("full-disk", disk::run(&server)),
-            Test::Descriptors => ("descriptors", descriptors::run(&server)),
-            Test::Pressure(options) => ("pressure", pressure::run(&server, options)),
+            Test::Kill { times } => ("kill", kill::run(server, *times)),
+            Test::FullDisk => ("full-disk", disk::run(server)),
+            Test::Descriptors => ("descriptors", descriptors::run(server)),
+            Test::Pressure(options) => ("pressure", pressure::run(server, options)),
+            Test::Files(options) => ("files", files::run(&programs, options)),
+            Test::Large(options) => ("large", large::run(&programs, options)),
+            Test::Private(options) => ("private", private::run(&programs, options)),
         };
         let rows = outcome.unwrap_or_else(|error| vec![Row::new(name, "runs to its end", error, false)]);
         for Row { test, what, found, passed: row_passed } in rows {
