@@ -56,6 +56,44 @@ fn what_is_no_frame_ends_the_connection_with_a_word() {
 }
 
 #[test]
+fn frames_are_for_those_who_logged_in_for_files() {
+    let server = Server::start();
+    let mut alice = Carrier::new(&server, "alice");
+    let file = upload(&mut alice.json, 5);
+    let mut put = Vec::new();
+    ClientFrame::Put { request: 1, file, offset: 0, bytes: b"hello" }.encode(&mut put);
+    // Before any login, and on a connection for lines.
+    let mut stranger = server.wire();
+    stranger.send(&put);
+    let told = stranger.rest();
+    assert!(told.iter().all(|line| line.starts_with("!!! ")), "{told:?}");
+    let mut lines = server.json();
+    lines.login("alice");
+    lines.wire.send(&[&put[..], b"\n"].concat());
+    assert_eq!(lines.receive()["ev"], "error");
+    assert_eq!(alice.stored(file), 0);
+    let request = alice.data.put(file, 0, b"hello");
+    alice.data.stored(request, file, 5);
+}
+
+#[test]
+fn cancelling_what_is_not_under_way_is_no_harm() {
+    let server = Server::start();
+    let mut alice = Carrier::new(&server, "alice");
+    let file = alice.upload(b"hello");
+    let over = alice.data.get(file, 0, 0);
+    assert_eq!(alice.data.bytes(over, 0..5), b"hello");
+    let put = alice.data.put(file, 5, b"x");
+    for request in [over, put, 4711] {
+        alice.data.send(ClientFrame::Cancel { request });
+    }
+    alice.data.refused(put, "bad-offset", 5);
+    let request = alice.data.next();
+    alice.data.send(ClientFrame::Ping { request });
+    assert_eq!(alice.data.frame(), Frame::Pong { request }, "nothing else was answered");
+}
+
+#[test]
 fn a_frame_is_at_most_so_long_and_a_byte_more_ends_the_connection() {
     let server = Server::start();
     let mut alice = Carrier::new(&server, "alice");

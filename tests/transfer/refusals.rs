@@ -73,10 +73,49 @@ fn a_blob_with_a_flipped_bit_is_refused() {
 #[test]
 fn a_blob_with_swapped_chunks_is_refused() {
     let swap = |blob: &mut Vec<u8>| {
-        let (first, second) = blob.split_at_mut(44 + 65_552);
-        first[44..].swap_with_slice(&mut second[..65_552]);
+        let (first, second) = blob.split_at_mut(CHUNK_0 + CHUNK);
+        first[CHUNK_0..].swap_with_slice(&mut second[..CHUNK]);
     };
     check_tampered(swap, "refused, chunk 0 does not verify");
+}
+
+#[test]
+fn a_blob_with_a_repeated_chunk_is_refused() {
+    let repeat = |blob: &mut Vec<u8>| blob.copy_within(CHUNK_0..CHUNK_0 + CHUNK, CHUNK_0 + CHUNK);
+    check_tampered(repeat, "refused, chunk 1 does not verify");
+}
+
+#[test]
+fn a_blob_with_a_missing_chunk_is_refused() {
+    // Those behind it move up; at the end there is something of the right length.
+    let leave_out = |blob: &mut Vec<u8>| {
+        blob.copy_within(CHUNK_0 + 2 * CHUNK.., CHUNK_0 + CHUNK);
+    };
+    check_tampered(leave_out, "refused, chunk 1 does not verify");
+}
+
+#[test]
+fn a_blob_whose_last_chunk_stands_for_another_is_refused() {
+    let swap = |blob: &mut Vec<u8>| {
+        let last = blob.len() - CHUNK;
+        blob.copy_within(last.., CHUNK_0);
+    };
+    check_tampered(swap, "refused, chunk 0 does not verify");
+}
+
+#[test]
+fn a_blob_that_begins_otherwise_is_refused() {
+    check_tampered(|blob| blob[40] ^= 1, "refused, it was sealed with another key than the sender told");
+    check_tampered(|blob| blob[1] ^= 1, "refused, it does not begin as a sealed file does");
+}
+
+#[test]
+fn a_blob_that_was_cut_is_nobody_s_file() {
+    // The server knows how long it was, and that this is not it.
+    let gone = "a.bin from alice: the server does not have it any more";
+    check_tampered(|blob| blob.truncate(CHUNK_0 + 2 * CHUNK), gone);
+    check_tampered(|blob| blob.truncate(CHUNK_0 + 2 * CHUNK + 1000), gone);
+    check_tampered(Vec::clear, gone);
 }
 
 #[test]
@@ -110,3 +149,7 @@ fn whoever_is_not_named_is_not_fetched_from() {
     scene.received("bob", "carol", 1);
     assert_eq!(scene.names("bob"), ["alice.txt", "carol.txt"]);
 }
+
+/// Where the first chunk stands in a blob, and how long each of them is, with its tag.
+const CHUNK_0: usize = 44;
+const CHUNK: usize = 65_552;

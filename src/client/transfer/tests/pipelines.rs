@@ -12,6 +12,8 @@ use crate::client::transfer::record::{self, Making, Record, Stage};
 use crate::client::transfer::tests::content;
 use crate::client::transfer::tests::desk::{Desk, names};
 use crate::client::transfer::tests::stub::Stub;
+use crate::e2e::content::FileNote;
+use crate::e2e::file::FileKey;
 use crate::proto::refusal::Code;
 
 const PIECE: usize = PIECE_BYTES as usize;
@@ -166,6 +168,30 @@ fn a_blob_that_was_tampered_with_leaves_nothing() {
     check_refused(|blob| blob.extend_from_within(44..44 + CHUNK), "there is more of it");
     check_refused(|blob| drop(blob.drain(44..44 + CHUNK)), "chunk 0 does not verify");
     check_refused(|blob| blob.copy_within(44..44 + CHUNK, 44 + CHUNK), "chunk 1 does not verify");
+}
+
+#[test]
+fn a_sender_that_lies_leaves_nothing() {
+    fn check(what: impl FnOnce(&mut FileNote), expected: &str) {
+        let (stub, place) = (Stub::start(), Place::new());
+        let (mut alice, mut bob) = (Desk::new(&stub), Desk::new(&stub));
+        let mut note = alice.sent(&place.file("a.bin", PIECE));
+        what(&mut note);
+        bob.accept(&note, &place.inbox());
+        let news = bob.finish();
+        assert!(matches!(news.what, What::Failed { .. }), "{news}");
+        assert!(news.to_string().contains(expected), "expected {expected:?}, found \"{news}\"");
+        assert!(names(&place.inbox()).is_empty(), "{:?} is left", names(&place.inbox()));
+    }
+    // A size that is padded to the same blob, and others.
+    check(|note| note.size -= 1, "it is not as long as the sender told");
+    check(|note| note.size += 1, "refused, ");
+    check(|note| note.size = 1, "refused, ");
+    check(|note| note.size *= 2, "refused, ");
+    check(|note| note.size = u64::MAX, "no file can have the size that the sender told");
+    check(|note| note.sha256[0] ^= 1, "its SHA-256 is not the one that the sender told");
+    check(|note| note.key = FileKey::from_bytes(&[9; 32]), "it was sealed with another key");
+    check(|note| note.blob = [9; 16], "the server does not have it any more");
 }
 
 #[test]
