@@ -10,7 +10,7 @@ use crate::harness::process::Process;
 use crate::scene::{PATIENCE, Scene, check_same, content, end_of, to_its_end};
 
 /// Somebody's running `sotto --plain`, logged in.
-fn talker(scene: &Scene, name: &str) -> Talker {
+pub fn talker(scene: &Scene, name: &str) -> Talker {
     let mut talker = Talker::start(&mut scene.sotto(name));
     talker.shows(&format!("*** {{logged in}} {{{name}}}"));
     talker

@@ -14,6 +14,7 @@ mod scene;
 
 mod handover;
 mod kills;
+mod parting;
 mod refusals;
 mod secrecy;
 mod sizes;

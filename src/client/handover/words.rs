@@ -111,9 +111,8 @@ impl Wire {
     }
 
     /// Ends the conversation so that the other can still read what was said last: what it has sent and
-    /// nobody has read would make the system throw that away.
-    pub fn part(mut self) {
-        let until = Instant::now() + PARTING_PATIENCE;
+    /// nobody has read would make the system throw that away. It is waited for until then.
+    pub fn part(mut self, until: Instant) {
         // Whoever is gone reads nothing.
         let _ = self.tcp.shutdown(Shutdown::Write);
         for _ in 0..PARTING_LINES_MAX {
@@ -178,7 +177,6 @@ pub const FILES_MAX: usize = 1_000;
 const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 /// The system takes no shorter one.
 const READ_PATIENCE_MIN: Duration = Duration::from_millis(1);
-const PARTING_PATIENCE: Duration = Duration::from_secs(1);
 const PARTING_LINES_MAX: usize = 100;
 
 #[cfg(test)]
@@ -240,7 +238,7 @@ mod tests {
         there.write_all(&[b'\n'; 10_000]).expect("written");
         here.say(&Told::Refused("no".into())).expect("said");
         there.shutdown(Shutdown::Write).expect("shut");
-        here.part();
+        here.part(far());
         let mut heard = String::new();
         there.read_to_string(&mut heard).expect("not reset");
         assert_eq!(heard, "{\"refused\":\"no\"}\n");

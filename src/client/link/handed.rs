@@ -83,7 +83,9 @@ impl Link {
     /// Takes what was handed over, and tells how far it is; `true` if there may be more to do.
     pub(super) fn turn_handed(&mut self) -> bool {
         let now = self.now().mono;
-        while let Some(request) = self.handover.listener.as_ref().and_then(Listener::next) {
+        // Whoever is not told that its files were taken sends them itself, once the vault is free.
+        let leaving = self.session.is_leaving();
+        while !leaving && let Some(request) = self.handover.listener.as_ref().and_then(Listener::next) {
             self.handover.handed.push(Handed {
                 request,
                 batch: None,
@@ -97,6 +99,9 @@ impl Link {
         let mut handed = std::mem::take(&mut self.handover.handed);
         handed.retain_mut(|one| {
             if one.batch.is_none() {
+                if leaving {
+                    return false;
+                }
                 match self.may_begin(&one.request, now >= one.until) {
                     Some(Ok(())) => {
                         begun = true;

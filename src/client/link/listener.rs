@@ -121,7 +121,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         strangers.push_back((number, kept));
         drop(strangers);
         let serving = Arc::clone(shared);
-        let serve = move || serve(tcp, number, &serving);
+        let until = Instant::now() + STRANGER_PATIENCE;
+        let serve = move || serve(tcp, number, &serving, until);
         if thread::Builder::new().name(format!("handover {number}")).spawn(serve).is_err() {
             forget(shared, number);
         }
@@ -132,12 +133,13 @@ fn forget(shared: &Shared, number: u64) {
     lock(&shared.strangers).retain(|(other, _)| *other != number);
 }
 
-/// One caller, from the first line to the last.
-fn serve(tcp: TcpStream, number: u64, shared: &Arc<Shared>) {
+/// One caller, from the first line to the last. Its whole request must be there by `until`.
+fn serve(tcp: TcpStream, number: u64, shared: &Arc<Shared>, until: Instant) {
     let outcome = Wire::new(tcp).map_err(Broken::Io).map(|mut wire| {
-        let until = Instant::now() + STRANGER_PATIENCE;
         let met = meet(&mut wire, shared, until);
-        forget(shared, number);
+        if met.is_ok() {
+            forget(shared, number);
+        }
         let refused = met.and_then(|()| Served::begin(shared)).and_then(|served| {
             let (told, from) = bounded(TOLD_MAX);
             let request = read(&mut wire, until, told)?;
@@ -148,9 +150,9 @@ fn serve(tcp: TcpStream, number: u64, shared: &Arc<Shared>) {
             Ok(())
         });
         if let Err(why) = refused {
-            // Whoever is gone need not know.
+            // Whoever is gone need not know. A stranger counts as one until it has gone.
             let _ = wire.say(&Told::Refused(why));
-            wire.part();
+            wire.part(until);
         }
     });
     // Without a wire there is nobody to tell.
@@ -254,3 +256,40 @@ const LOOK_PATIENCE: Duration = Duration::from_millis(100);
 /// For last words when the program ends.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    #[test]
+    fn a_stranger_that_was_refused_counts_until_it_has_gone() {
+        let (requests, _) = unbounded();
+        let shared = Arc::new(Shared {
+            address: Address::new(1).expect("random"),
+            directory: PathBuf::new(),
+            stopping: AtomicBool::new(false),
+            strangers: Mutex::default(),
+            served: Mutex::default(),
+            left: Condvar::new(),
+            requests,
+            wake: Arc::new(|| {}),
+        });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let mut there = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let (tcp, _) = listener.accept().expect("accepted");
+        lock(&shared.strangers).push_back((7, tcp.try_clone().expect("a copy")));
+        let serving = Arc::clone(&shared);
+        let until = Instant::now() + Duration::from_secs(600);
+        let served = thread::spawn(move || serve(tcp, 7, &serving, until));
+        there.write_all(b"GET / HTTP/1.1\r\n").expect("written");
+        let mut heard = String::new();
+        there.read_to_string(&mut heard).expect("refused");
+        assert!(heard.contains("this is no line of sotto send"), "{heard}");
+        // It stays, as do its thread and its descriptors; so it can be sent away for the next one.
+        let (number, stranger) = lock(&shared.strangers).pop_front().expect("it counts");
+        assert_eq!(number, 7);
+        stranger.shutdown(Shutdown::Both).expect("shut");
+        served.join().expect("it has ended");
+    }
+}

@@ -262,6 +262,11 @@ impl Session {
         }
     }
 
+    /// The user is leaving, or has left: what is begun now comes to nothing.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Quitting { .. } | Phase::Stopped)
+    }
+
     /// The server is about to show the rooms of the account that logged in.
     pub fn is_restoring(&self) -> bool {
         self.restoring.is_some()
