@@ -14,7 +14,7 @@ use crate::Outcome;
 pub struct Account {
     program: PathBuf,
     home: PathBuf,
-    pub name: &'static str,
+    pub name: String,
 }
 
 /// A running `sotto`; it is killed when this goes.
@@ -36,9 +36,9 @@ pub struct End {
 
 impl Account {
     /// Registers it, and makes its keys.
-    pub fn register(program: &Path, dir: &Path, name: &'static str, server: SocketAddr) -> Outcome<Account> {
+    pub fn register(program: &Path, dir: &Path, name: &str, server: SocketAddr) -> Outcome<Account> {
         let home = dir.join(format!("sotto-{name}"));
-        let account = Account { program: program.to_path_buf(), home, name };
+        let account = Account { program: program.to_path_buf(), home, name: name.to_string() };
         let end = Sotto::start(account.command(server).args(["--register", "devices"]))?.finish()?;
         if end.well { Ok(account) } else { Err(format!("{name} cannot register: {}", end.errors).into()) }
     }
@@ -51,7 +51,7 @@ impl Account {
         }
         command.env("SOTTO_PASSWORD", "correct horse").arg("--home").arg(&self.home);
         command.args(["--host", "127.0.0.1", "--port", &server.port().to_string()]);
-        command.args(["--username", self.name, "--accept-new", "--no-passphrase"]);
+        command.args(["--username", &self.name, "--accept-new", "--no-passphrase"]);
         command
     }
 }

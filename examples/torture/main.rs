@@ -8,6 +8,7 @@
 #[allow(dead_code)]
 mod chat;
 mod client;
+mod crowd;
 mod daemon;
 mod descriptors;
 mod disk;
@@ -76,6 +77,8 @@ enum Test {
     Descriptors,
     /// kill -9 of who sends files, who receives them, and the server: each arrives as it was, once.
     Files(files::Options),
+    /// A hundred files on their way at once.
+    Crowd,
     /// A file of 5 GiB, and the memory that it costs; needs 11 GiB of disk.
     Large(large::Options),
     /// kill -9 of two who write each other encrypted messages, and the server: each arrives once, in order.
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
             Test::Descriptors,
             Test::Pressure(pressure::Options::default()),
             Test::Files(files::Options::default()),
+            Test::Crowd,
             Test::Large(large::Options::default()),
             Test::Private(private::Options::default()),
         ],
@@ -133,6 +137,7 @@ fn main() -> ExitCode {
             Test::Descriptors => ("descriptors", descriptors::run(server)),
             Test::Pressure(options) => ("pressure", pressure::run(server, options)),
             Test::Files(options) => ("files", files::run(&programs, options)),
+            Test::Crowd => ("crowd", crowd::run(&programs)),
             Test::Large(options) => ("large", large::run(&programs, options)),
             Test::Private(options) => ("private", private::run(&programs, options)),
         };

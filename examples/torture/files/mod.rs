@@ -19,7 +19,7 @@ use crate::files::sender::{NAMES, Sender};
 use crate::random::Random;
 use crate::{Outcome, Programs, Row};
 
-pub use crate::files::content::search;
+pub use crate::files::content::{is_same, listed, make, search};
 
 #[derive(Clone, clap::Args)]
 pub struct Options {
@@ -294,7 +294,7 @@ fn is_sure(sender: &Sender, server: &Path, inbox: &Path) -> Outcome<bool> {
 const UP: usize = 0;
 const DOWN: usize = 1;
 /// How half a file ends, at the server and at the receiver.
-const HALF: &str = ".part";
+pub const HALF: &str = ".part";
 /// Bytes that are moved from one kill to the next, at most.
 const MOVED_MAX: u64 = 12 << 20;
 const POLL: Duration = Duration::from_millis(2);

@@ -59,7 +59,7 @@ impl Person {
         }
         let mut lines = String::new();
         while self.next < self.done + ahead {
-            lines += &format!("/msg {} {}\n", self.other, text(self.account.name, self.next));
+            lines += &format!("/msg {} {}\n", self.other, text(&self.account.name, self.next));
             self.next += 1;
         }
         if let Some(life) = self.life.as_mut().filter(|_| !lines.is_empty()) {
@@ -73,7 +73,7 @@ impl Person {
         let deadline = Instant::now() + PATIENCE;
         while !wanted(self) {
             if Instant::now() > deadline {
-                let (name, next, done) = (self.account.name, self.next, self.done);
+                let (name, next, done) = (&self.account.name, self.next, self.done);
                 return Err(format!("{name} waits for messages: {next} typed, {done} done").into());
             }
             if let Some(line) = self.life.as_ref().and_then(|life| life.next_line(LOOK)) {
