@@ -20,6 +20,8 @@ mod server;
 mod sotto;
 #[cfg(test)]
 mod stub;
+#[cfg(test)]
+mod stub_files;
 mod swarm;
 #[cfg(test)]
 mod tests;
@@ -225,7 +227,7 @@ fn perform(stage: &mut Stage, scenario: Scenario) -> Outcome<()> {
             })
         }
         Scenario::Files { mib, members, rate, at_once } => {
-            files::run(stage, &files::Options { bytes: mib << 20, members, rate, at_once })
+            files::run(stage, &files::Options { bytes: mib << 20, members, rate, seconds: 3.0, at_once })
         }
         Scenario::Latency { members, rate, seconds, logins } => {
             latency::run(stage, &latency::Options { members, rate, seconds, logins })

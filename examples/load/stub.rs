@@ -23,7 +23,7 @@ pub enum Habit {
 }
 
 #[derive(Default)]
-struct Chat {
+pub struct Chat {
     people: HashMap<String, TcpStream>,
     members: Vec<String>,
     said: u64,
@@ -44,7 +44,7 @@ pub fn start(habit: Habit) -> SocketAddr {
 }
 
 /// The peer's end of the connection ends this, whatever it was.
-fn serve(socket: TcpStream, chat: &Mutex<Chat>, habit: Habit) -> Option<()> {
+pub fn serve(socket: TcpStream, chat: &Mutex<Chat>, habit: Habit) -> Option<()> {
     let mut own = socket.try_clone().ok()?;
     own.set_nodelay(true).ok()?;
     let mut name = String::new();
@@ -127,7 +127,8 @@ fn serve_tls(socket: TcpStream, config: Arc<ServerConfig>) -> Option<()> {
     conn.complete_io(sock).ok().map(|_| ())
 }
 
-fn tls_config() -> ServerConfig {
+/// With a certificate that nobody knows.
+pub fn tls_config() -> ServerConfig {
     let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).expect("a plain name");
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -10,9 +10,10 @@ use crate::ledger::Faults;
 use crate::people;
 #[cfg(target_os = "linux")]
 use crate::scenario::idle;
-use crate::scenario::{Stage, cycles, fanout, latency};
+use crate::scenario::{Stage, cycles, fanout, files, latency};
 use crate::server::Source;
 use crate::stub::{self, Habit};
+use crate::stub_files::{self, Care};
 use crate::swarm::Swarm;
 
 #[test]
@@ -97,6 +98,24 @@ fn idle_connections_are_weighed() {
     }
 }
 
+#[test]
+fn files_are_timed_and_compared() {
+    let mut stage = stage_at(stub_files::start(Care::Good));
+    files::run(&mut stage, &SMALL_FILES).unwrap();
+    for part in ["upload of", "download of", "upload, both", "download, both", "10 downloads"] {
+        assert!(figure(&stage, part).value > 0.0, "{part}");
+    }
+    assert_eq!(figure(&stage, "lost").value, 0.0);
+}
+
+#[test]
+fn a_file_that_comes_back_otherwise_is_no_figure() {
+    let mut stage = stage_at(stub_files::start(Care::Spoils));
+    let error = files::run(&mut stage, &SMALL_FILES).unwrap_err().to_string();
+    assert!(error.ends_with("are not what was sent"), "{error}");
+    assert!(stage.report.figures.iter().all(|(_, figure)| !figure.name.contains("download")));
+}
+
 /// The verdict over a short chat of seven people.
 fn chat_with(habit: Habit) -> Outcome<Faults> {
     let mut swarm = Swarm::new(stub::start(habit))?;
@@ -124,3 +143,6 @@ fn figure<'a>(stage: &'a Stage, part: &str) -> &'a Figure {
 }
 
 const MESSAGES: u32 = 100;
+/// A piece and a bit of another.
+const SMALL_FILES: files::Options =
+    files::Options { bytes: 300_000, members: 5, rate: 200, seconds: 0.3, at_once: 10 };

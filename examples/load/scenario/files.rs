@@ -27,6 +27,8 @@ pub struct Options {
     /// People who chat meanwhile, and messages a second of all of them together.
     pub members: usize,
     pub rate: u32,
+    /// How long they chat before.
+    pub seconds: f64,
     /// Transfers at once in the last measurement.
     pub at_once: usize,
 }
@@ -42,7 +44,7 @@ struct People {
 }
 
 pub fn run(stage: &mut Stage, options: &Options) -> Outcome<()> {
-    let &Options { bytes, members, rate, at_once } = options;
+    let &Options { bytes, members, rate, seconds, at_once } = options;
     let server = Server::start(&stage.source, &Wishes::default())?;
     let config = tls_config();
     let mut lines = Carrier::connect(server.address, &config)?;
@@ -77,7 +79,7 @@ pub fn run(stage: &mut Stage, options: &Options) -> Outcome<()> {
     let mut swarm = Swarm::new(server.address)?;
     let keys = people::room(&mut swarm, members, latency::ROOM, |index| format!("s{index:04}"))?;
     let mut chat = latency::talkers(&keys);
-    chat.steady(&mut swarm, rate, CHAT_ALONE, false)?;
+    chat.steady(&mut swarm, rate, Duration::from_secs_f64(seconds), false)?;
     let who = format!("{members} chatting at {rate} messages/s");
     stage.report.latencies(&format!("{who}, alone"), &chat.latencies);
     chat.latencies.reset();
@@ -198,7 +200,6 @@ fn rate_of(bytes: u64, time: Duration) -> f64 {
     bytes as f64 / time.as_secs_f64() / 1e6
 }
 
-const CHAT_ALONE: Duration = Duration::from_secs(3);
 /// The chat goes on in steps of this length until the transfers are done.
 const CHAT_STEP: Duration = Duration::from_millis(500);
 /// What the server allows.
