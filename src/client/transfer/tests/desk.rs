@@ -40,9 +40,12 @@ pub struct Floor<'a> {
     /// The store cannot keep anything.
     pub full: bool,
     /// Somebody sees each row before it is kept.
-    pub before_keeping: Option<Box<dyn FnMut(&[u8])>>,
+    pub before_keeping: Option<Witness>,
     pub complaints: Vec<String>,
 }
+
+/// Sees the value of a row.
+type Witness = Box<dyn FnMut(&[u8])>;
 
 #[derive(Default)]
 struct Bell {
