@@ -36,8 +36,9 @@
 //! or [`Link::unlock`](link::Link::unlock) with a vault of its own.
 //! [`Session::seal_of`](session::Session::seal_of) tells how a conversation is protected, and each line says
 //! it of itself; commands about keys are read by [`privacy::own`] and done by [`privacy::act`];
-//! [`Link::load_past`](link::Link::load_past) brings back what was said before. A program without a vault
-//! sends private messages openly, and its user is told.
+//! [`Link::load_past`](link::Link::load_past) brings back what was said before, and
+//! [`Link::begin_showing`](link::Link::begin_showing) what was kept and never shown. A program without a
+//! vault sends private messages openly, and its user is told.
 
 pub mod arrive;
 pub mod bars;

@@ -90,6 +90,7 @@ impl<'a, W: Write> Plain<'a, W> {
                 return Ok(ending);
             }
         }
+        self.show_kept()?;
         loop {
             while !ended && self.is_ready() {
                 match typed.line() {
@@ -134,6 +135,18 @@ impl<'a, W: Write> Plain<'a, W> {
             if let Some(done) = self.desk.heed(&mut self.link) {
                 self.show_done(done)?;
             }
+        }
+    }
+
+    /// Messages that an earlier run has kept, and was killed before it showed them; or that came while
+    /// nobody was there to read them.
+    fn show_kept(&mut self) -> io::Result<()> {
+        match self.link.begin_showing() {
+            Ok(kept) => kept.into_iter().try_for_each(|Past { user, line }| match user {
+                Some(user) => self.show_line(&Place::Person(user), &line),
+                None => self.notice(&line.text),
+            }),
+            Err(error) => self.error(&error.to_string()),
         }
     }
 

@@ -82,6 +82,10 @@ pub fn drive(
         let now = link.now();
         link.session_mut().note(now, Place::Server, Kind::Error, why);
     }
+    if let Err(error) = link.begin_showing() {
+        let now = link.now();
+        link.session_mut().note(now, Place::Server, Kind::Error, error.to_string());
+    }
     let desk = Desk::default();
     let mut run = Run { link, home, model, desk, looked_at: None, options, screen, ending: None };
     for event in early {

@@ -233,8 +233,7 @@ fn what_was_sent_arrives_once_whoever_is_killed_and_lies_open_nowhere() {
         }
     }
 
-    // In peace, all that is before them is said, and heard. What was kept in the moment of a kill may not
-    // have been shown, so what is waited for is typed when nobody is killed any more.
+    // In peace, all that is before them is said, and heard.
     for person in &mut people {
         person.kill();
         person.start(&server, &recorder);
@@ -273,6 +272,8 @@ fn what_was_sent_arrives_once_whoever_is_killed_and_lies_open_nowhere() {
         assert_eq!(sent, received, "{names}: what one has sent, the other has");
         assert!(sent.is_sorted_by(|one, next| one < next), "{names}: once, and in order: {sent:?}");
         let kept: BTreeSet<usize> = sent.into_iter().collect();
+        let unseen: Vec<&usize> = kept.difference(&reader.received).collect();
+        assert!(unseen.is_empty(), "{names}: kept, and shown in no life: {unseen:?}");
         let lost: Vec<&usize> = author.sent.difference(&kept).collect();
         assert!(lost.is_empty(), "{names}: shown as sent, and not kept: {lost:?}");
         let unknown: Vec<&usize> = reader.received.difference(&kept).collect();

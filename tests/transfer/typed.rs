@@ -1,7 +1,8 @@
 //! Files in an interactive session: commands and what they say.
 
 use crate::client::Talker;
-use crate::scene::{Scene, check_same, content};
+use crate::harness::process::Process;
+use crate::scene::{PATIENCE, Scene, check_same, content};
 
 fn talker(scene: &Scene, name: &str) -> Talker {
     let mut command = scene.sotto(name);
@@ -48,6 +49,35 @@ fn what_is_declined_by_all_is_removed() {
     bob.until("*** a.txt from alice: declined");
     assert_eq!(bob.ends().status, Some(0));
     assert!(scene.blobs().is_empty(), "{:?}", scene.blobs());
+}
+
+#[test]
+fn what_came_while_nobody_could_read_it_is_shown_by_the_next() {
+    let scene = Scene::new(&["alice", "bob"]);
+    assert_eq!(talker(&scene, "bob").ends().status, Some(0));
+    let mut receiver = Process::start(&mut scene.receive("bob", "alice"));
+    let mut alice = talker(&scene, "alice");
+    alice.types("/msg bob one\n/msg bob two\n");
+    alice.until("[HH:MM] <you -> bob> two");
+    // Behind them, so they are kept when this is there.
+    alice.types(&format!("/send bob {}\n", scene.file("a.txt", b"a").display()));
+    receiver.line_within(PATIENCE).expect("received");
+    receiver.kill();
+    let mut bob = talker(&scene, "bob");
+    bob.shows("[HH:MM] <alice -> you> one");
+    bob.shows("[HH:MM] <alice -> you> two");
+    bob.shows("[HH:MM] <alice -> you> file: a.txt …");
+    alice.types("/msg bob three\n");
+    bob.until("[HH:MM] <alice -> you> three");
+    bob.types("/list\n");
+    bob.until("*** end of list: …");
+    bob.process.kill();
+    // What was shown is not shown again.
+    let mut bob = talker(&scene, "bob");
+    alice.types("/msg bob four\n");
+    let (_, before) = bob.until("[HH:MM] <alice -> you> four");
+    assert!(!before.iter().any(|line| line.contains("<alice")), "{before:#?}");
+    alice.ends();
 }
 
 #[test]

@@ -7,9 +7,10 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 
 use crate::client::link::Link;
+use crate::client::link::shown::Showing;
 use crate::client::private::Private;
 use crate::client::private::history::{Record, RecordKind};
-use crate::client::private::row::Change;
+use crate::client::private::row::{Change, SHOWN, Table};
 use crate::client::scrollback::Line;
 use crate::client::session::event::Place;
 use crate::client::session::privately::past_line;
@@ -19,7 +20,8 @@ use crate::proto::name::UserName;
 
 /// The vault, and how far back each conversation is in the scrollback.
 pub(super) struct Keeping {
-    vault: Vault,
+    pub(super) vault: Vault,
+    pub(super) showing: Showing,
     /// Of those that have a history: what is older than this entry is not in the scrollback.
     older: BTreeMap<Uid, u64>,
 }
@@ -50,7 +52,8 @@ impl Link {
         let older = newest.iter().map(|(counter, uid, _)| (*uid, counter + 1)).collect();
         let now = self.now();
         self.session.unlock(now, private);
-        self.keeping = Some(Keeping { vault, older });
+        let showing = Showing::restore(rows.get(Table::Device, SHOWN));
+        self.keeping = Some(Keeping { vault, showing, older });
         self.store();
         self.open_files(&rows);
         // The latest comes last, as if it had been said last.
@@ -139,15 +142,20 @@ impl Link {
         let found = keeping.vault.search(uid.flatten(), None, FOUND_MAX, wanted)?;
         let past = found.iter().rev().filter_map(|found| {
             let record = Record::decode(&found.value).ok()?;
-            let private = self.session.private()?;
-            let user = private.peer_numbered(found.peer).and_then(|peer| peer.name().cloned());
-            let line = match &user {
-                Some(user) => self.line(user, &record),
-                None => past_line(&record, "somebody"),
-            };
-            Some(Past { user, line })
+            Some(self.past(found.peer, &record))
         });
         Ok(past.collect())
+    }
+
+    /// An entry of the history, with whose conversation it is in.
+    pub(super) fn past(&self, peer: Uid, record: &Record) -> Past {
+        let peer = self.session.private().and_then(|private| private.peer_numbered(peer));
+        let user = peer.and_then(|peer| peer.name().cloned());
+        let line = match &user {
+            Some(user) => self.line(user, record),
+            None => past_line(record, "somebody"),
+        };
+        Past { user, line }
     }
 
     /// Commits what the session wants kept. When that fails, private messages are over for this run, and

@@ -41,6 +41,7 @@ pub mod keys;
 pub mod lines;
 mod listener;
 pub mod resolve;
+mod shown;
 pub mod socket;
 pub mod typed;
 
@@ -224,12 +225,14 @@ impl Link {
     /// Works until there are events, the session has changed, somebody wakes it, or the time is up.
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Vec<Event>> {
         let until = timeout.map(|timeout| Clock::now() + timeout);
+        self.note_shown();
         let mut events: Vec<Event> = self.pending.drain(..).collect();
         loop {
             self.work(&mut events);
             let left = until.map(|until| until.saturating_duration_since(Clock::now()));
             if !events.is_empty() || self.changed || left.is_some_and(|left| left.is_zero()) {
                 self.changed = false;
+                self.note_told(&events);
                 return Ok(events);
             }
             self.wait_for_system(left)?;

@@ -108,6 +108,11 @@ impl Counter {
         (number, reserves)
     }
 
+    /// The highest number that was given, or may have been before a crash.
+    pub fn last(&self) -> u64 {
+        self.next - 1
+    }
+
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Writer::with_capacity(9);
         out.u8(VERSION);

@@ -9,6 +9,10 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+/// In [`Table::Device`], and not this module's: the last entry of the history that a person was shown, u64
+/// big-endian.
+pub const SHOWN: &[u8] = &[3];
+
 /// Which kind of row. The name is part of what seals it (E2E document, section "Storage").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
