@@ -42,6 +42,11 @@ impl Batch {
         begun
     }
 
+    /// One more cannot be sent.
+    pub fn misses(&mut self) {
+        self.failures += 1;
+    }
+
     /// What there is to say about news; nothing if they are about other files.
     pub fn heed(&mut self, news: &News) -> Option<Said> {
         let ours = self.numbers.contains(&news.number);

@@ -12,6 +12,8 @@ mod harness;
 mod proxy;
 mod scene;
 
+#[cfg(target_os = "linux")]
+mod elsewhere;
 mod handover;
 mod kills;
 mod parting;

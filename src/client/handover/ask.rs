@@ -13,7 +13,7 @@ use signal_hook::flag;
 
 use crate::client::bars::Bars;
 use crate::client::batch::ending;
-use crate::client::handover::words::{Asked, Broken, FILES_MAX, Told, VERSION, Wire};
+use crate::client::handover::words::{Asked, Broken, FILES_MAX, Named, Told, VERSION, Wire};
 use crate::client::handover::{Address, Nonces, Side, random};
 use crate::client::plain::Ending;
 use crate::client::transfer::place;
@@ -113,8 +113,8 @@ impl Caller<'_> {
         let mut complaints = Vec::new();
         for file in files {
             // Those who cannot be opened here are told of in the words that were typed.
-            match std::path::absolute(file).and_then(|full| place::open_source(&full).map(|_| full)) {
-                Ok(full) => readable.push(full),
+            match named(file) {
+                Ok(named) => readable.push(named),
                 Err(error) => complaints.push(format!("sotto: {}: {error}", file.display())),
             }
         }
@@ -161,13 +161,19 @@ impl Caller<'_> {
         server: &Server,
         user: &UserName,
         to: &UserName,
-        files: Vec<PathBuf>,
+        files: Vec<Named>,
     ) -> io::Result<()> {
         let name = |name: &UserName| name.shown().to_string();
         self.wire.say(&Asked::Send { server: server.to_string(), user: name(user), to: name(to) })?;
         files.into_iter().try_for_each(|file| self.wire.say(&Asked::File(file)))?;
         self.wire.say(&Asked::Go)
     }
+}
+
+fn named(file: &Path) -> io::Result<Named> {
+    let path = std::path::absolute(file)?;
+    let (_, stamp) = place::open_source(&path)?;
+    Ok(Named { path, id: stamp.id })
 }
 
 fn left_to(process: u32) -> String {

@@ -9,7 +9,7 @@
 //!                                    ◄───────── {"challenge":{"nonce":M,"proof":..}}
 //! {"proof":".."}                     ─────────►
 //! {"send":{"server":..,"user":..,"to":..}} ───►
-//! {"file":PATH} for each, "go"       ─────────►
+//! {"file":{"path":..,"id":..}} each, "go" ────►
 //!                                    ◄───────── {"taken":{"process":4711}}
 //!                                    ◄───────── {"progress":[..]}, {"line":..}, {"error":..}
 //!                                    ◄───────── {"over":{"failures":0}}
@@ -23,7 +23,8 @@
 //! was killed learns nothing and gets no files, and a file that is left over is worth nothing.
 //!
 //! The caller says which server and which user it means, and is refused if they are others. It resolves
-//! paths, and may go at any time: what was taken goes on.
+//! paths, and says which files it finds there: one that is another file to the listener is not sent. It may
+//! go at any time: what was taken goes on.
 
 pub mod ask;
 pub mod words;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::client::bars::Bar;
+use crate::client::transfer::place::Inode;
 use crate::client::transfer::written_path;
 
 /// The version of these words; whoever knows another one is refused.
@@ -29,10 +30,20 @@ pub enum Asked {
         user: String,
         to: String,
     },
-    /// An absolute path.
-    File(#[serde(with = "written_path")] PathBuf),
+    File(Named),
     /// That is all.
     Go,
+}
+
+/// A file that is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    /// Absolute.
+    #[serde(with = "written_path")]
+    pub path: PathBuf,
+    /// Which one that is to the caller. To another process it may be another one: `/dev/stdin` is.
+    pub id: Inode,
 }
 
 /// What a listener says.
@@ -202,7 +213,10 @@ mod tests {
             Asked::Hello { version: 1, nonce: "n".into() },
             Asked::Proof("p".into()),
             Asked::Send { server: "localhost:1".into(), user: "alice".into(), to: "bob".into() },
-            Asked::File(PathBuf::from("/tmp/\u{fc} \n.pdf")),
+            Asked::File(Named {
+                path: PathBuf::from("/tmp/\u{fc} \n.pdf"),
+                id: Inode { device: 1, inode: u64::MAX },
+            }),
             Asked::Go,
         ];
         for word in &words {

@@ -7,14 +7,14 @@ use crossbeam_channel::TrySendError;
 
 use crate::client::bars::Bar;
 use crate::client::batch::{Batch, Said, ready};
-use crate::client::handover::words::Told;
+use crate::client::handover::words::{Named, Told};
 use crate::client::link::Link;
 use crate::client::link::listener::{Listener, Request};
 use crate::client::scrollback::Kind;
 use crate::client::send::{GAVE_UP, PATIENCE};
 use crate::client::session::event::Place;
 use crate::client::transfer::ledger::news::News;
-use crate::client::transfer::place::told_name;
+use crate::client::transfer::place::{self, told_name};
 use crate::client::transfer::record::Number;
 use crate::proto::name::UserName;
 use crate::proto::time::Instant;
@@ -164,9 +164,16 @@ impl Handed {
         let mut batch = Batch::default();
         let to = self.request.to.clone();
         for file in std::mem::take(&mut self.request.files) {
-            match batch.begin(link, &to, &file) {
+            let path = file.path.clone();
+            let begun = if is_here(&file) {
+                batch.begin(link, &to, &path)
+            } else {
+                batch.misses();
+                Err(format!("{}: {ELSEWHERE} (process {})", path.display(), std::process::id()))
+            };
+            match begun {
                 Ok(Number(number)) => {
-                    let name = told_name(&file);
+                    let name = told_name(&path);
                     let text = format!("sending {name} to {to} for sotto send; /cancel {number} ends it");
                     let now = link.now();
                     link.session.note(now, Place::Person(to.clone()), Kind::Notice, text);
@@ -210,6 +217,12 @@ impl Handed {
     }
 }
 
+/// Whether it is the file that the caller means. One that cannot be read is told of when it is to be sent.
+fn is_here(named: &Named) -> bool {
+    place::open_source(&named.path).map_or(true, |(_, stamp)| stamp.id == named.id)
+}
+
+const ELSEWHERE: &str = "that is another file to the sotto that runs, and was not sent";
 /// Not more often than anybody looks.
 const TELL_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
 /// A screen of them, and few enough for a line.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use crate::client::handover::words::{Asked, Broken, FILES_MAX, Told, VERSION, Wire};
+use crate::client::handover::words::{Asked, Broken, FILES_MAX, Named, Told, VERSION, Wire};
 use crate::client::handover::{Address, Nonces, Side, random};
 use crate::client::transfer::worker::Wake;
 use crate::proto::name::UserName;
@@ -27,8 +27,7 @@ pub(super) struct Request {
     pub server: String,
     pub user: String,
     pub to: UserName,
-    /// Absolute.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<Named>,
     /// What becomes of it. Without this, the conversation ends.
     pub told: Sender<Told>,
 }
@@ -190,7 +189,7 @@ fn read(wire: &mut Wire, until: Instant, told: Sender<Told>) -> Result<Request, 
             Asked::File(_) if files.len() >= FILES_MAX => {
                 return Err(format!("too-many: at most {FILES_MAX} files are handed over at a time"));
             }
-            Asked::File(path) if path.is_absolute() => files.push(path),
+            Asked::File(named) if named.path.is_absolute() => files.push(named),
             Asked::Go => return Ok(Request { server, user, to, files, told }),
             _ => return Err(Broken::Garbage.to_string()),
         }
