@@ -24,7 +24,7 @@ fn send(scene: &Scene, from: &str, to: &str, files: &[&Path]) -> std::process::C
 }
 
 /// Where somebody's vault lies.
-fn vault(scene: &Scene, name: &str) -> PathBuf {
+pub fn vault(scene: &Scene, name: &str) -> PathBuf {
     let home = scene.home().path(&format!("sotto-{name}"));
     home.join(format!("keys/127.0.0.1_{}/{name}", scene.address.port()))
 }

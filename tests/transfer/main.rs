@@ -16,6 +16,7 @@ mod scene;
 mod elsewhere;
 mod handover;
 mod kills;
+#[cfg(unix)]
 mod parting;
 mod refusals;
 mod secrecy;

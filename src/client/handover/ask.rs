@@ -118,6 +118,9 @@ impl Caller<'_> {
                 Err(error) => complaints.push(format!("sotto: {}: {error}", file.display())),
             }
         }
+        if self.interrupts.came() {
+            return Ok(Ok(Ending::Failed(INTERRUPTED.to_owned())));
+        }
         if let Err(error) = self.request(server, user, to, readable) {
             return Ok(Err(error.to_string()));
         }
@@ -214,10 +217,11 @@ impl Interrupts {
     /// From now on they end this process; if one came before, this is how.
     fn let_end(self) -> Option<Ending> {
         self.end.store(true, Ordering::SeqCst);
-        self.came().then(|| Ending::Failed("interrupted; nothing was sent".to_owned()))
+        self.came().then(|| Ending::Failed(INTERRUPTED.to_owned()))
     }
 }
 
+const INTERRUPTED: &str = "interrupted; nothing was sent";
 /// For another process to give the vault back, or to listen.
 const PATIENCE: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_millis(50);
