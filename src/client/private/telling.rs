@@ -45,12 +45,12 @@ impl Private {
         self.out.push(Output::Event(Event::PrivateChanged(name)));
     }
 
-    /// The number of the next entry of the history.
     /// The number of the last entry of the history; the next ones have higher numbers.
     pub fn last_entry(&self) -> u64 {
         self.counter.last()
     }
 
+    /// The number of the next entry of the history.
     pub(super) fn next_counter(&mut self) -> u64 {
         let (number, reserves) = self.counter.next();
         self.dirty.counter |= reserves;
