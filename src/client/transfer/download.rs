@@ -85,8 +85,17 @@ fn open_part(desk: &Desk, job: &Download) -> Result<(Part, File, bool), Halt> {
     }
     let (part, file) = make_part(desk, job)?;
     desk.report(Report::Part(part.clone()));
-    while desk.order()? != Order::Write {}
-    Ok((part, file, false))
+    loop {
+        match desk.order() {
+            Ok(Order::Write) => return Ok((part, file, false)),
+            Ok(_) => {}
+            Err(halt) => {
+                // Nothing was written to it, and perhaps nobody has heard that it was made.
+                let _ = place::remove_part(&part);
+                return Err(halt);
+            }
+        }
+    }
 }
 
 /// An empty half at a place that is kept.

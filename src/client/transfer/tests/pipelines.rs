@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use tempfile::TempDir;
 
 use crate::client::transfer::ledger::ACTIVE_MAX;
 use crate::client::transfer::ledger::news::What;
 use crate::client::transfer::piece::PIECE_BYTES;
-use crate::client::transfer::record::{self, Making, Record, Stage};
+use crate::client::transfer::record::{self, Making, Receiving, Record, Stage};
 use crate::client::transfer::tests::content;
 use crate::client::transfer::tests::desk::{Desk, names};
 use crate::client::transfer::tests::stub::Stub;
@@ -387,6 +388,30 @@ fn a_crash_between_a_half_and_the_row_of_it_leaves_one_file() {
     bob.restart().finish();
     assert_eq!(names(&place.inbox()), ["a.bin", "a.bin (1)", "a.bin.part"]);
     assert_eq!(fs::read(&half).expect("there"), b"somebody else's");
+}
+
+#[test]
+fn a_half_that_was_just_made_goes_when_it_is_called_off() {
+    let (stub, place) = (Stub::start(), Place::new());
+    let (mut alice, mut bob) = (Desk::new(&stub), Desk::new(&stub));
+    let file = place.file("a.bin", 20 * PIECE);
+    let note = alice.sent(&file);
+    let number = bob.accept(&note, &place.inbox());
+    bob.until(|desk| {
+        desk.transfers.ledger().entries().any(|entry| match entry.record() {
+            Record::Receiving(Receiving { stage: Stage::Accepted { part, making, .. }, .. }) => {
+                part.is_some() || making.is_some()
+            }
+            _ => false,
+        })
+    });
+    // The worker makes it, and nobody has heard of that yet.
+    while names(&place.inbox()).is_empty() {
+        thread::yield_now();
+    }
+    let now = bob.now();
+    bob.transfers.cancel(now, number).expect("there");
+    bob.until(|_| names(&place.inbox()).is_empty());
 }
 
 #[test]
