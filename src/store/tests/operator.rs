@@ -157,6 +157,7 @@ fn a_backup_overwrites_nothing_and_leaves_nothing_half_done() {
     let written = fs::read(&file).expect("reads");
     assert_eq!(operator.backup(&file), Err(OperatorError::Exists));
     assert_eq!(fs::read(&file).expect("reads"), written);
+    assert_eq!(OperatorError::Exists.to_string(), "the file exists already");
     let nowhere = bench.dir.path().join("nowhere").join("copy.db");
     assert!(matches!(operator.backup(&nowhere), Err(OperatorError::Storage(_))));
     #[cfg(unix)]
@@ -164,4 +165,39 @@ fn a_backup_overwrites_nothing_and_leaves_nothing_half_done() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(fs::metadata(&file).expect("is there").permissions().mode() & 0o777, 0o600);
     }
+}
+
+#[test]
+fn a_backup_that_fails_leaves_no_file() {
+    let mut bench = Bench::new();
+    let room = bench.room(1, "lobby", None);
+    bench.fill(room, 1_000);
+    bench.store = None;
+    let mut operator = Operator::open(bench.dir.path()).expect("opens");
+    let file = bench.dir.path().join("copy.db");
+    let database = schema::path(bench.dir.path());
+    // All but the first page, which says that it is a database.
+    let mut bytes = fs::read(&database).expect("is there");
+    bytes[4096..].fill(0xff);
+    fs::write(&database, bytes).expect("damages it");
+    let error = operator.backup(&file).expect_err("there is nothing to copy");
+    assert!(matches!(&error, OperatorError::Storage(_)) && error.to_string().contains("copy.db"), "{error}");
+    assert!(!file.exists());
+    let error = operator.add_user(&user("ann"), &hash("ann")).expect_err("there is nowhere to add it");
+    assert!(matches!(&error, OperatorError::Storage(_)), "{error}");
+}
+
+#[test]
+fn news_of_a_kind_that_is_not_known_are_passed_over() {
+    let mut bench = Bench::new();
+    let ann = bench.account("ann");
+    Connection::open(schema::path(bench.dir.path()))
+        .and_then(|conn| {
+            conn.execute_batch(
+                "INSERT INTO operator_news (kind, account, name) VALUES ('praised', 1, 'ann');
+                 INSERT INTO operator_news (kind, account, name) VALUES ('banned', 1, 'ann');",
+            )
+        })
+        .expect("a newer program was here");
+    assert_eq!(bench.store().news(), [OperatorNews::Banned { account: ann }]);
 }

@@ -172,3 +172,31 @@ fn a_room_of_a_guest_survives_the_process() {
     bench.restart();
     assert_eq!(bench.kept_room(room).map(|room| (room.creator, room.seq)), Some((None, Seq(2))));
 }
+
+#[test]
+fn what_has_a_name_that_is_not_allowed_any_more_is_left_out() {
+    let mut bench = Bench::new();
+    let ann = bench.account("ann");
+    bench.account("bob");
+    let room = bench.room(1, "lobby", Some(ann));
+    bench.room(2, "garden", Some(ann));
+    bench.run(join(2, None, Some(ann), 0));
+    bench.change(Change::Ban { room, user: user("eve"), banned: true });
+    bench.store = None;
+    Connection::open(schema::path(bench.dir.path()))
+        .and_then(|conn| {
+            conn.execute_batch(
+                "UPDATE accounts SET name = 'b o b' WHERE name = 'bob';
+                 UPDATE rooms SET name = 'g/a/r/d/e/n' WHERE name = 'garden';
+                 UPDATE bans SET name = ' ' WHERE name = 'eve';",
+            )
+        })
+        .expect("an older program had other rules");
+    bench.restart();
+    assert_eq!(bench.kept.accounts.iter().map(|kept| kept.id).collect::<Vec<_>>(), [ann]);
+    assert_eq!(bench.kept.rooms.iter().map(|kept| kept.id).collect::<Vec<_>>(), [room]);
+    assert_eq!(bench.kept_room(room).map(|room| room.bans.len()), Some(0));
+    // The closed room's messages are not mistaken for those of another.
+    bench.fill(room, 3);
+    assert_eq!(bench.positions(room), [1, 2, 3]);
+}

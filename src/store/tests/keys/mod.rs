@@ -1,5 +1,6 @@
 //! Keys, devices and mailboxes.
 
+mod broken;
 mod devices;
 mod mailboxes;
 mod prekeys;
