@@ -28,6 +28,8 @@ pub mod sequence;
 
 mod answers;
 #[cfg(test)]
+mod answers_tests;
+#[cfg(test)]
 mod cuts_tests;
 mod entering;
 mod errands;

@@ -224,7 +224,7 @@ pub(super) fn room_name(text: &str) -> Result<RoomName, Unsent> {
 /// Texts that wait for the server's confirmation, in all rooms.
 pub const UNCONFIRMED_MAX: usize = 1_000;
 /// Requests that were sent and not answered.
-const OUTSTANDING_MAX: usize = 256;
+pub(super) const OUTSTANDING_MAX: usize = 256;
 /// Older messages loaded at a time: some screens full.
 const OLDER_PAGE: u32 = 200;
 /// Bytes of one request; the server's default for a line of JSON.

@@ -6,20 +6,20 @@ use crate::proto::command::Command;
 use crate::proto::time::{Instant, Timestamp};
 
 /// A session, a clock, and what was sent.
-struct Talk {
-    session: Session,
-    now: Now,
+pub struct Talk {
+    pub session: Session,
+    pub now: Now,
 }
 
 impl Talk {
-    fn new(login: Login, rooms: &[&str]) -> Talk {
+    pub fn new(login: Login, rooms: &[&str]) -> Talk {
         let now = Now { mono: Instant(0), wall: Timestamp(1_769_860_800_000) };
         let options = Options::new("alice", login, rooms).expect("good names");
         Talk { session: Session::new(now, options, [7; 24]), now }
     }
 
     /// Logged in as an account, in `lobby` with messages 1 and 2.
-    fn in_lobby() -> Talk {
+    pub fn in_lobby() -> Talk {
         let mut talk = Talk::new(Login::Password(Secret::new("correct horse")), &["lobby"]);
         talk.connect();
         talk.sent(&[
@@ -38,31 +38,30 @@ impl Talk {
         talk
     }
 
-    fn connect(&mut self) {
+    pub fn connect(&mut self) {
         assert!(matches!(self.session.wish(), Wish::Connect(_)));
         self.session.connected(self.now);
     }
 
-    fn wait(&mut self, ms: u64) {
+    pub fn wait(&mut self, ms: u64) {
         self.now.mono = Instant(self.now.mono.0 + ms);
         self.session.handle_timeout(self.now);
     }
 
-    fn hear(&mut self, line: &str) {
+    pub fn hear(&mut self, line: &str) {
         self.session.handle_line(self.now, line.as_bytes());
     }
 
     #[track_caller]
-    fn sent(&mut self, expected: &[&str]) {
+    pub fn sent(&mut self, expected: &[&str]) {
         let sent: Vec<String> =
             std::iter::from_fn(|| self.session.poll_line()).map(|line| line.trim_end().to_owned()).collect();
         assert_eq!(sent, expected);
     }
 
     #[track_caller]
-    fn events(&mut self, expected: &[&str]) {
-        let events: Vec<String> = std::iter::from_fn(|| self.session.poll_event()).map(shown).collect();
-        assert_eq!(events, expected);
+    pub fn events(&mut self, expected: &[&str]) {
+        assert_eq!(self.take_events(), expected);
     }
 }
 
@@ -167,13 +166,17 @@ impl Talk {
     }
 
     /// What was sent and told so far does not matter.
-    fn forget(&mut self) {
+    pub fn forget(&mut self) {
         while self.session.poll_line().is_some() {}
         while self.session.poll_event().is_some() {}
     }
 
     fn say(&mut self, text: &str) -> Result<event::Ticket, event::Unsent> {
         self.session.say(self.now, &lobby(), text, false)
+    }
+
+    pub fn take_events(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.session.poll_event()).map(shown).collect()
     }
 
     fn requests(&mut self) -> Vec<String> {
