@@ -124,20 +124,16 @@ impl Tls {
             Err(error) => Step::Failed(broken(error)),
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                 self.phase = Phase::Traffic;
-                let mut step = Step::Again;
-                while let Some(record) = traffic.next_record() {
-                    match record {
-                        Ok(record) => {
+                loop {
+                    match traffic.next_record() {
+                        Some(Ok(record)) => {
                             used += record.discard;
                             plaintext.extend_from_slice(record.payload);
                         }
-                        Err(error) => {
-                            step = Step::Failed(broken(error));
-                            break;
-                        }
+                        Some(Err(error)) => break Step::Failed(broken(error)),
+                        None => break Step::Again,
                     }
                 }
-                step
             }
             Ok(ConnectionState::EncodeTlsData(mut data)) => {
                 append(&mut self.unsent, |out| data.encode(out).map_err(encode_needs))

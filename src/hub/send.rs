@@ -61,14 +61,10 @@ impl Hub {
             self.deliver_envelope(delivery, out);
         }
         let name = |account| self.directory.get(account).map(|account| account.user.clone());
-        let answer = match name(to) {
-            Some(to) => {
-                let named = |(account, device)| name(account).map(|user| (user, device));
-                Answer::Sealed { to, at, full: full.into_iter().filter_map(named).collect() }
-            }
-            None => Answer::Refused(removed()),
-        };
-        self.answer(ask, answer, out);
+        let to = name(to).expect("that it was removed is told behind what it was sent");
+        let named = |(account, device)| name(account).map(|user| (user, device));
+        let full = full.into_iter().filter_map(named).collect();
+        self.answer(ask, Answer::Sealed { to, at, full }, out);
         self.append_done(ask.conn, out);
     }
 

@@ -448,13 +448,13 @@ fn present_identity(model: &Model, wanted: &[[u8; 32]], me: &str) -> Option<u8> 
     wanted.iter().position(|wanted| *wanted == identity.0).map(|index| index as u8)
 }
 
-fn identity(user: &str, number: u8) -> Identity {
+pub fn identity(user: &str, number: u8) -> Identity {
     let mut seed = [number; 32];
     seed[..user.len()].copy_from_slice(user.as_bytes());
     Identity::from_seed(&seed)
 }
 
-fn signed(identity: &Identity, device: u32, id: u32) -> Value {
+pub fn signed(identity: &Identity, device: u32, id: u32) -> Value {
     let (created, point) = (Millis(1_790_000_000_000), DhPublic([id as u8 + 9; 32]));
     let owner = address::DeviceId::new(device).expect("a device's number");
     let prekey = SignedPrekey::sign(identity, owner, id, created, point);
@@ -470,7 +470,7 @@ fn one_time_key(device: u32, id: u32) -> [u8; 32] {
 }
 
 /// The shortest envelope, with a number at its end.
-fn body(number: u64) -> Vec<u8> {
+pub fn body(number: u64) -> Vec<u8> {
     let mut body = vec![0; 198];
     (body[0], body[1]) = (1, 2);
     body[190..].copy_from_slice(&number.to_be_bytes());

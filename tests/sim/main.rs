@@ -24,6 +24,7 @@ mod people;
 mod plan;
 mod random;
 mod run;
+mod sealed;
 mod stage;
 mod text;
 mod transfers;

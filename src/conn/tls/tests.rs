@@ -102,6 +102,33 @@ fn who_has_said_goodbye_still_hears_the_answers() {
 }
 
 #[test]
+fn keys_that_the_client_renews_are_renewed_on_both_sides() {
+    let (mut tls, mut client) = connected(client(), server());
+    let mut plaintext = Vec::new();
+    for round in 0..3 {
+        client.refresh_traffic_keys().unwrap();
+        client.writer().write_all(b"tea?").unwrap();
+        let mut sent = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut sent).unwrap();
+        }
+        assert_eq!(feed(&mut tls, &sent, &mut plaintext), Ok(Fed { closed: false }));
+        assert_eq!(plaintext, b"tea?".repeat(round + 1));
+        let mut answer = tls.unsent().to_vec();
+        tls.sent(answer.len());
+        assert_eq!(tls.encrypt(b"yes", &mut answer), Ok(3));
+        let mut rest = &answer[..];
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        let mut heard = [0; 3];
+        client.reader().read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"yes");
+    }
+}
+
+#[test]
 fn a_record_that_was_tampered_with_ends_the_connection_and_what_came_before_it_counts() {
     for client in [client_of_old(), client()] {
         let (mut tls, mut client) = connected(client, server());

@@ -59,7 +59,9 @@ fn note(name: &str, mime: &str) -> FileNote {
 #[test]
 fn what_is_newer_is_ignored() {
     let json = format!(r#"{{"v":1,"id":"{ID_TEXT}","ts":1,"k":"poll","of":3,"deep":[{{}}]}}"#);
-    assert!(matches!(Content::decode(json.as_bytes()).unwrap().kind, Kind::Unknown));
+    let kind = Content::decode(json.as_bytes()).unwrap().kind;
+    assert!(matches!(kind, Kind::Unknown), "{kind:?}");
+    assert_eq!(format!("{kind:?}"), "Unknown");
     let json = format!(r#"{{"v":1,"id":"{ID_TEXT}","ts":1,"k":"text","text":"x","mood":"good"}}"#);
     assert!(matches!(Content::decode(json.as_bytes()).unwrap().kind, Kind::Text { text } if text == "x"));
     assert_eq!(Content::decode(br#"{"v":2,"new":true}"#).map(|_| ()), Err(Error::Version));
