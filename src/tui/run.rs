@@ -82,9 +82,19 @@ pub fn drive(
         let now = link.now();
         link.session_mut().note(now, Place::Server, Kind::Error, why);
     }
-    if let Err(error) = link.begin_showing() {
-        let now = link.now();
-        link.session_mut().note(now, Place::Server, Kind::Error, error.to_string());
+    match link.begin_showing() {
+        // Kept by a run that showed them to nobody: they are in the conversations, and not read.
+        Ok(kept) => {
+            for user in kept.into_iter().filter_map(|past| past.user) {
+                let conversation = model.conversation(&Place::Person(user));
+                conversation.unread = conversation.unread.saturating_add(1);
+                conversation.highlights = conversation.highlights.saturating_add(1);
+            }
+        }
+        Err(error) => {
+            let now = link.now();
+            link.session_mut().note(now, Place::Server, Kind::Error, error.to_string());
+        }
     }
     let desk = Desk::default();
     let mut run = Run { link, home, model, desk, looked_at: None, options, screen, ending: None };

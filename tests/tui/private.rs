@@ -1,6 +1,7 @@
 //! Private messages on the screen: what protects them, what was said before, and what goes wrong.
 
 use crate::harness::PASSWORD;
+use crate::harness::process::Process;
 use crate::harness::server::Server;
 use crate::terminal::{Terminal, asking, sotto};
 
@@ -129,6 +130,33 @@ fn what_was_said_is_there_again_and_found() {
     alice.shows("<bob -> alice> the first word of all");
     alice.says("/searchall first");
     alice.shows("1 found for: first");
+}
+
+#[test]
+fn what_came_while_nobody_could_read_it_is_unread() {
+    let server = Server::start();
+    let alice = Terminal::sotto(&server, "alice", SIZE);
+    alice.shows("1 here");
+    let bob = Terminal::sotto(&server, "bob", SIZE);
+    bob.shows("2 here");
+    bob.says("/devices");
+    bob.shows("this one");
+    bob.says("/quit");
+    bob.ends(0);
+    alice.says("/query bob one");
+    alice.says("two");
+    alice.shows("2 not delivered yet");
+    let mut receive = sotto(&server, "bob");
+    let receiver = Process::start(receive.arg("receive").arg("--into").arg(server.home.path(".")));
+    alice.hides("not delivered yet");
+    drop(receiver);
+    let bob = Terminal::run(SIZE, &sotto(&server, "bob"));
+    bob.shows("2 here");
+    let listed = |line: &str| line.starts_with(" 2 alice ") && line.contains(" 2!│");
+    bob.until("tells of two that are unread", |screen| screen.lines().any(listed));
+    bob.presses(&["M-a"]);
+    bob.shows("alice │ two");
+    bob.hides("2!");
 }
 
 #[test]
