@@ -46,7 +46,8 @@ fn the_terminal_is_lent_to_the_shell_and_drawn_anew() {
     alice.shows("1 here");
     alice.presses(&["C-c"]);
     alice.says("/quit");
-    alice.hides("1 here");
+    // What is typed before the shell asks for it stands in front of its prompt.
+    alice.until("asks for a command", |screen| screen.trim_end().ends_with("shell:"));
     alice.says("exit 0");
     alice.ends(0);
 }

@@ -26,6 +26,7 @@ fn files_are_handed_over_to_the_screen() {
     assert!(told.out.starts_with("sent report.pdf to bob: 12 bytes in "), "{told:?}");
     alice.shows("sending report.pdf to bob for sotto send; /cancel 1 ends it");
     alice.shows("sent report.pdf to bob: 12 bytes in ");
+    bob.shows(" 3 alice ");
     bob.presses(&["M-a"]);
     bob.shows("offers report.pdf, 12 bytes: /accept 1");
 }

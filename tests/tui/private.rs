@@ -96,6 +96,7 @@ fn what_was_said_is_there_again_and_found() {
         bob.pastes(&(5..9).map(|number| format!("line {ten} {number}\n")).collect::<String>());
         bob.presses(&["Enter"]);
     }
+    alice.shows(" 3 bob ");
     alice.presses(&["M-a"]);
     alice.shows("bob │ line 12 8");
     alice.says("/quit");
