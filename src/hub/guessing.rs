@@ -286,6 +286,28 @@ mod tests {
     }
 
     #[test]
+    fn one_address_has_a_share_of_the_places_for_passwords() {
+        let now = Now { mono: Instant(5_000), wall: Timestamp(0) };
+        let mut settings = Config::default().settings();
+        settings.password_jobs_max = 8;
+        let mut hub = Hub::new(settings, Kept::default(), now);
+        let mut login = |serial: u32, number: u32| {
+            let (conn, mut out) = (ConnId { slot: serial, serial }, Vec::new());
+            hub.opened(now, conn, Peer { address: Ipv4Addr::from(number).into(), loopback: false }).unwrap();
+            hub.encrypted(conn);
+            let proof = Proof::Password(Secret::new("wrong-horse"));
+            let login = Command::Login { user: "alice".into(), proof, data: false };
+            assert_eq!(hub.handle(now, conn, RequestId(1), login, &mut out), Handled::Done);
+            out.iter().find_map(|effect| match effect {
+                Effect::Tell(_, Event::Answer(_, Answer::Refused(refusal))) => Some(refusal.code),
+                _ => None,
+            })
+        };
+        assert_eq!([login(1, 1), login(2, 1), login(3, 1)], [None, None, Some(Code::Busy)]);
+        assert_eq!(login(4, 2), None, "there is room for others");
+    }
+
+    #[test]
     fn logins_from_everywhere_are_slowed_and_those_of_this_machine_are_not() {
         let now = Now { mono: Instant(5_000), wall: Timestamp(0) };
         let mut hub = Hub::new(Config::default().settings(), Kept::default(), now);

@@ -475,3 +475,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How often old history, keys and tokens are thrown away; the first time soon after the start.
 const MAINTENANCE_EVERY: Duration = Duration::from_secs(3600);
 const MAINTENANCE_AFTER_START: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

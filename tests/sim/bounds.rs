@@ -170,6 +170,17 @@ fn an_address_has_so_many_connections() {
 }
 
 #[test]
+fn an_address_connects_so_often() {
+    let mut stage = Stage::with(|settings| settings.limits.per_address.connections_per_minute = Some(2));
+    stage.address = Ipv4Addr::new(192, 0, 2, 1).into();
+    for outcome in [Ok(()), Ok(()), Err(CloseReason::Full)] {
+        assert_eq!(stage.connect("somebody"), outcome);
+    }
+    stage.play("a minute passes");
+    assert_eq!(stage.connect("somebody"), Ok(()));
+}
+
+#[test]
 fn so_many_passwords_wait() {
     let mut stage = Stage::with(|settings| settings.password_jobs_max = 1);
     stage.play(
@@ -190,8 +201,9 @@ fn so_many_passwords_wait() {
 #[test]
 fn what_must_be_kept_waits_for_a_place_in_the_queue_of_the_store() {
     let mut stage = Stage::with(|settings| settings.store_jobs_max = 4);
-    stage.guests(&["alice", "bob", "carol", "dave"]);
-    for (name, room) in [("alice", "a"), ("bob", "b"), ("carol", "c"), ("dave", "d")] {
+    let people = ["alice", "bob", "carol", "dave", "erin", "frank"];
+    stage.guests(&people);
+    for (name, room) in people.iter().zip(["a", "b", "c", "d", "e", "f"]) {
         stage.join(room, &[name]);
     }
     stage.play(
@@ -202,13 +214,15 @@ fn what_must_be_kept_waits_for_a_place_in_the_queue_of_the_store() {
         carol > tea
         dave > /rooms
         dave < (nothing)
-        alice ends
-        bob ends
+        erin is cut off
+        frank is cut off
         the store goes on
         dave < *** rooms
+        dave < *** #a …
+        dave < *** #b …
         dave < *** #c …
         dave < *** #d …
-        dave < *** end of rooms: 2 rooms
+        dave < *** end of rooms: 4 rooms
         ",
     );
 }

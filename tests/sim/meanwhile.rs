@@ -283,6 +283,37 @@ fn somebody_is_banned_from_a_room_on_their_way_back_to_it() {
 }
 
 #[test]
+fn a_room_is_gone_before_somebody_who_was_in_it_is_back() {
+    let mut stage = Stage::new();
+    stage.accounts(&["bob"]);
+    stage.guests(&["alice"]);
+    stage.join("lobby", &["bob"]);
+    stage.join("garden", &["alice", "bob"]);
+    stage.type_line("bob", "/quit");
+    stage.settle();
+    stage.play(
+        "
+        the store waits
+        bob > /login bob correct-horse
+        the store does one job
+        the store does one job
+        bob < *** you are logged in as bob
+        alice > /leave
+        alice < *** {left} {#garden}
+        the store goes on
+        bob < *** you are in #lobby
+        bob < *** history of #lobby
+        bob < *** end of history
+        bob < (nothing)
+        bob > /rooms
+        bob < *** rooms
+        bob < *** #lobby …
+        bob < *** end of rooms: 1 room
+        ",
+    );
+}
+
+#[test]
 fn the_room_of_a_guest_goes_if_nobody_comes_back_to_it() {
     for (minutes, seen) in [(5, "[HH:MM] #lobby <bob> tea"), (60, "*** end of history")] {
         let mut stage = lobby();

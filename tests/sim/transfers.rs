@@ -52,10 +52,13 @@ fn uploads_beyond_what_a_turn_takes_have_their_turn() {
     let mut stage = Stage::new();
     register(&mut stage, "robot");
     let carriers = ["one", "two", "three", "four"];
-    let bytes = vec![7; PIECE_BYTES];
+    let (bytes, mut files) = (vec![7; PIECE_BYTES], Vec::new());
     for who in carriers {
         let file = upload(&mut stage, "robot", PIECE_BYTES);
+        files.push(file);
         stage.carrier(who, "robot", usize::MAX);
+    }
+    for (who, file) in carriers.iter().zip(files) {
         stage.send_unseen(who, &encoded(ClientFrame::Put { request: 1, file, offset: 0, bytes: &bytes }));
     }
     stage.run();

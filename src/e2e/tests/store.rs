@@ -91,6 +91,11 @@ fn stored_prekeys_are_checked() {
     }
     assert_eq!(read(&[&bytes[..], &[0]].concat()), Err(Error::Malformed));
     assert_eq!(read(&[&[2], &bytes[1..]].concat()), Err(Error::Version));
+    // The signed ones, of which there is one, are in 116 bytes behind their number.
+    let mut many = bytes.to_vec();
+    assert_eq!(many[5..7], [0, 1]);
+    many[7 + 116] = 0xff;
+    assert_eq!(read(&many), Err(Error::Malformed), "more than are kept");
     let mut next = bytes.to_vec();
     let at = next.len() - 4;
     next[at..].copy_from_slice(&100_u32.to_be_bytes());

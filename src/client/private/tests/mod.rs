@@ -3,6 +3,7 @@
 mod accounts;
 mod hostile;
 mod messages;
+mod refused;
 mod repair;
 mod server;
 mod simulation;

@@ -30,6 +30,8 @@ pub struct Server {
     pub tamper: Option<Tamper>,
     /// Refuses everything but logins for a moment.
     pub busy: bool,
+    /// Refuses the next request of this command, with this code.
+    pub refuse: Option<(&'static str, &'static str)>,
     /// Requests that came, for those who count them.
     pub log: Vec<String>,
     /// Every envelope that was ever stored: what it was sealed with must be there once.
@@ -140,7 +142,12 @@ impl Server {
         let command = request["cmd"].as_str().unwrap().to_owned();
         self.log.push(command.clone());
         let id = request["id"].clone();
-        let answer = match self.answer(conn, &command, &request) {
+        let refused = self.refuse.take_if(|(refused, _)| *refused == command);
+        let answer = match refused {
+            Some((_, code)) => Err((code, json!({}))),
+            None => self.answer(conn, &command, &request),
+        };
+        let answer = match answer {
             Ok(answer) => json!({"re": id, "ok": answer}),
             Err((code, mut more)) => {
                 more["code"] = code.into();
