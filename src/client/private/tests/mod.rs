@@ -2,6 +2,7 @@
 
 mod accounts;
 mod hostile;
+mod lists;
 mod messages;
 mod refused;
 mod repair;

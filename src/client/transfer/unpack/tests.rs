@@ -71,6 +71,25 @@ fn whatever_is_done_to_a_blob_has_a_name() {
 }
 
 #[test]
+fn each_of_them_is_said_in_words_of_its_own() {
+    let all = [
+        Wrong::Chunk(3),
+        Wrong::Hash,
+        Wrong::Header,
+        Wrong::Key,
+        Wrong::Long,
+        Wrong::Padding,
+        Wrong::Short,
+        Wrong::Size,
+    ];
+    let mut said: Vec<String> = all.iter().map(Wrong::to_string).collect();
+    said.sort();
+    said.dedup();
+    assert_eq!(said.len(), all.len());
+    assert!(said.iter().all(|said| said.len() > 10 && !said.ends_with('.')), "{said:?}");
+}
+
+#[test]
 fn a_message_that_lies_is_found_out() {
     let sealed = seal(&content(300_000));
     let lie = |size: u64, sha256: [u8; 32]| {
