@@ -3,6 +3,7 @@
 //! ```text
 //! key                                     value
 //! number u64                              version u8 || Record, as JSON
+//! number u64, from OWED_FIRST on          version u8 || Owed, as JSON
 //! number u64 || first chunk u32           tags of chunks that were sealed, 16 bytes each
 //! ```
 //!
@@ -28,6 +29,11 @@ use crate::e2e::hex;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Number(pub u64);
 
+impl Number {
+    /// From here on they name what is owed, which no user ever sees.
+    pub const OWED_FIRST: Number = Number(1 << 63);
+}
+
 /// A transfer as it is kept.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -48,6 +54,9 @@ pub struct Sending {
     pub room: Option<String>,
     /// Who is to be told of it, and was not yet.
     pub readers: Vec<String>,
+    /// Somebody was, in whichever session.
+    #[serde(default)]
+    pub told: bool,
     #[serde(serialize_with = "write_key", deserialize_with = "read_key")]
     pub key: FileKey,
     #[serde(with = "hex")]
@@ -86,6 +95,30 @@ pub enum Stage {
     Whole { part: Part },
 }
 
+/// What the server is still to be told: that this user does not need the blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owed {
+    /// Somebody else's.
+    Decline(Blob),
+    /// One's own.
+    Delete(Blob),
+}
+
+impl Owed {
+    /// The row of this.
+    pub fn change(&self, number: Number) -> Change {
+        let mut value = vec![VERSION];
+        serde_json::to_writer(&mut value, self).expect("a blob has a name");
+        Change { table: Table::Transfers, key: key(number), value: Some(Zeroizing::new(value)) }
+    }
+
+    /// Removes that row.
+    pub fn removal(number: Number) -> Change {
+        Change { table: Table::Transfers, key: key(number), value: None }
+    }
+}
+
 /// A path at which there was nothing when this was kept.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Making(#[serde(with = "written_path")] pub PathBuf);
@@ -111,8 +144,18 @@ impl Record {
 
 impl fmt::Debug for Sending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sending { path: _, stamp, name: _, room: _, readers: _, key: _, prefix: _, blob: _, whole: _ } =
-            self;
+        let Sending {
+            path: _,
+            stamp,
+            name: _,
+            room: _,
+            readers: _,
+            told: _,
+            key: _,
+            prefix: _,
+            blob: _,
+            whole: _,
+        } = self;
         write!(f, "Sending({} bytes)", stamp.size)
     }
 }
@@ -168,7 +211,10 @@ pub fn load(rows: &Rows) -> (BTreeMap<Number, Kept>, Vec<Change>) {
     // A record comes before its tags, which come in their order.
     for (key, value) in rows.of(Table::Transfers) {
         let read = match key.split_first_chunk() {
-            Some((number, [])) => read_record(value).map(|record| {
+            Some((number, [])) if u64::from_be_bytes(*number) >= Number::OWED_FIRST.0 => {
+                read_json(value).map(|_: Owed| ())
+            }
+            Some((number, [])) => read_json(value).map(|record| {
                 let kept = Kept { record, tags: Some(Vec::new()), groups: Vec::new() };
                 found.insert(Number(u64::from_be_bytes(*number)), kept);
             }),
@@ -185,7 +231,16 @@ pub fn load(rows: &Rows) -> (BTreeMap<Number, Kept>, Vec<Change>) {
     (found, damaged)
 }
 
-fn read_record(value: &[u8]) -> Option<Record> {
+/// What is owed, as earlier sessions have left it.
+pub fn load_owed(rows: &Rows) -> BTreeMap<Number, Owed> {
+    let owed = rows.of(Table::Transfers).filter_map(|(key, value)| {
+        let number = Number(u64::from_be_bytes(key.try_into().ok()?));
+        if number >= Number::OWED_FIRST { Some((number, read_json(value)?)) } else { None }
+    });
+    owed.collect()
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(value: &[u8]) -> Option<T> {
     let json = value.strip_prefix(&[VERSION])?;
     serde_json::from_slice(json).ok()
 }
@@ -224,6 +279,7 @@ mod tests {
             name: "secret plans.pdf".into(),
             room: Some("kitchen".into()),
             readers: vec!["bob".into()],
+            told: false,
             key: FileKey::from_bytes(&[7; 32]),
             prefix: [8; 7],
             blob: Some(Blob([9; 16])),

@@ -19,6 +19,7 @@
 //! have to be done in their order: what is to be kept must be kept before anything behind it happens.
 //! So a crash never leaves less than what others were told.
 
+mod debts;
 pub mod news;
 pub mod receiving;
 pub mod sending;
@@ -28,10 +29,11 @@ use std::time::Duration;
 
 use crate::client::private::row::{Change, Rows};
 use crate::client::transfer::job::{Job, Order, Report, Trouble};
+use crate::client::transfer::ledger::debts::Debts;
 use crate::client::transfer::ledger::news::{News, What};
 use crate::client::transfer::pace::Meter;
 use crate::client::transfer::place::Part;
-use crate::client::transfer::record::{self, Blob, Kept, Number, Receiving, Record, Sending, Stage};
+use crate::client::transfer::record::{self, Blob, Kept, Number, Owed, Receiving, Record, Sending, Stage};
 use crate::client::transfer::transfers::Focus;
 use crate::e2e::content::FileNote;
 use crate::e2e::file::ChunkTag;
@@ -42,6 +44,7 @@ use crate::proto::time::Instant;
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: BTreeMap<Number, Entry>,
+    debts: Debts,
     wants: VecDeque<Want>,
     /// Questions can be asked.
     online: bool,
@@ -156,7 +159,7 @@ impl Ledger {
     /// Takes up what earlier sessions have left.
     pub fn load(rows: &Rows, focus: Focus, fresh: &mut dyn Fresh) -> Ledger {
         let (kept, damaged) = record::load(rows);
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger { debts: Debts::new(record::load_owed(rows)), ..Ledger::default() };
         ledger.wants.extend(damaged.into_iter().map(Want::Keep));
         for (number, Kept { record, tags, groups }) in kept {
             let waiting = State::Waiting { until: Instant(0), why: None };
@@ -212,6 +215,7 @@ impl Ledger {
     /// Whether the server can be asked, and messages be sent.
     pub fn connected(&mut self, now: Instant, online: bool) {
         self.online = online;
+        self.debts.connected();
         self.advance(now);
     }
 
@@ -226,7 +230,13 @@ impl Ledger {
 
     /// The next thing to be done; to be asked for until there is none.
     pub fn poll(&mut self) -> Option<Want> {
-        self.wants.pop_front()
+        // What is owed is asked for before anything new is: a new upload may need the room of an old one.
+        match self.wants.front() {
+            None | Some(Want::Ask { .. }) if self.online => {
+                self.debts.poll().or_else(|| self.wants.pop_front())
+            }
+            _ => self.wants.pop_front(),
+        }
     }
 
     /// When [`Ledger::advance`] has something to do next.
@@ -235,7 +245,7 @@ impl Ledger {
             State::Waiting { until, why: Some(_) } => Some(until),
             _ => None,
         });
-        if self.online { waiting.min() } else { None }
+        if self.online { waiting.chain(self.debts.next_deadline()).min() } else { None }
     }
 
     /// Begins what may begin.
@@ -243,6 +253,7 @@ impl Ledger {
         if !self.online {
             return;
         }
+        self.debts.advance(now);
         let ready = |entry: &&Entry| matches!(entry.state, State::Waiting { until, .. } if until <= now);
         let ready: Vec<Number> = self.entries().filter(ready).map(|entry| entry.number).collect();
         for number in ready {
@@ -264,10 +275,13 @@ impl Ledger {
         answer: Result<Reply, Unanswered>,
         fresh: &mut dyn Fresh,
     ) {
+        if self.debts.answered(now, number, &answer, &mut self.wants) {
+            return;
+        }
         let Some(entry) = self.entries.get_mut(&number) else {
             // It was called off meanwhile, and is nobody's.
             if let Ok(Reply::Begun(blob)) = answer {
-                self.wants.push_back(Want::Ask { number, question: Question::Delete(blob) });
+                self.debts.owe(Owed::Delete(blob), &mut self.wants);
             }
             return;
         };
@@ -341,7 +355,7 @@ impl Ledger {
     fn end(&mut self, number: Number, what: What, clean: bool) {
         let Some(entry) = self.entries.remove(&number) else { return };
         if clean {
-            entry.clean_up(&mut self.wants);
+            entry.clean_up(&mut self.debts, &mut self.wants);
         }
         self.wants.extend(record::removal(number, &entry.groups).into_iter().map(Want::Keep));
         self.wants.push_back(Want::News(News::about(&entry, what)));

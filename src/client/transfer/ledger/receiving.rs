@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use crate::client::transfer::job::{Download, Job, Order};
+use crate::client::transfer::ledger::debts::Debts;
 use crate::client::transfer::ledger::news::{News, What};
-use crate::client::transfer::ledger::{ENTRIES_MAX, Entry, Ledger, OFFERS_EACH_MAX, Question, State, Want};
+use crate::client::transfer::ledger::{ENTRIES_MAX, Entry, Ledger, OFFERS_EACH_MAX, State, Want};
 use crate::client::transfer::place::Part;
-use crate::client::transfer::record::{Blob, Making, Number, Receiving, Record, Sending, Stage};
+use crate::client::transfer::record::{Blob, Making, Number, Owed, Receiving, Record, Sending, Stage};
 use crate::e2e::content::FileNote;
 use crate::proto::name::UserName;
 use crate::proto::time::Instant;
@@ -110,7 +111,7 @@ impl Ledger {
     /// Takes back that a file was accepted, with all that there is of it.
     pub(super) fn offer_again(&mut self, number: Number, what: What) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
-        entry.clean_up(&mut self.wants);
+        entry.clean_up(&mut self.debts, &mut self.wants);
         if let Record::Receiving(receiving) = &mut entry.record {
             receiving.stage = Stage::Offered;
         }
@@ -122,8 +123,7 @@ impl Ledger {
     /// The server need not keep the blob for this account.
     fn settle(&mut self, number: Number) {
         if let Some(Record::Receiving(receiving)) = self.entries.get(&number).map(Entry::record) {
-            let question = Question::Decline(Blob(receiving.note.blob));
-            self.wants.push_back(Want::Ask { number, question });
+            self.debts.owe(Owed::Decline(Blob(receiving.note.blob)), &mut self.wants);
         }
     }
 
@@ -187,7 +187,7 @@ impl Entry {
     }
 
     /// Takes away what there is of it beside its rows: a worker, half a file, a blob at the server.
-    pub(super) fn clean_up(&self, wants: &mut VecDeque<Want>) {
+    pub(super) fn clean_up(&self, debts: &mut Debts, wants: &mut VecDeque<Want>) {
         if self.state == State::Moving {
             wants.push_back(Want::CallOff { number: self.number });
         }
@@ -198,10 +198,7 @@ impl Entry {
                 }
                 Stage::Accepted { part: None, .. } | Stage::Offered => {}
             },
-            Record::Sending(Sending { blob: Some(blob), .. }) => {
-                let question = Question::Delete(*blob);
-                wants.push_back(Want::Ask { number: self.number, question });
-            }
+            Record::Sending(Sending { blob: Some(blob), .. }) => debts.owe(Owed::Delete(*blob), wants),
             Record::Sending(_) => {}
         }
     }

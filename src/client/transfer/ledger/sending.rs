@@ -10,7 +10,7 @@ use crate::client::transfer::ledger::{
 };
 use crate::client::transfer::piece::Plan;
 use crate::client::transfer::place::Stamp;
-use crate::client::transfer::record::{self, Blob, Hash, Number, Record, Sending};
+use crate::client::transfer::record::{self, Blob, Hash, Number, Owed, Record, Sending};
 use crate::e2e::content::FileNote;
 use crate::e2e::file::{ChunkTag, FileKey, PREFIX_BYTES};
 use crate::proto::name::{RoomName, UserName};
@@ -90,6 +90,7 @@ impl Ledger {
             name,
             room: room.as_ref().map(shown_room),
             readers: shown_users(&readers),
+            told: false,
             key,
             prefix,
             blob: None,
@@ -113,7 +114,7 @@ impl Ledger {
         let left = *left;
         sending.readers.retain(|name| **name != **reader.shown());
         match outcome {
-            Ok(()) => entry.told += 1,
+            Ok(()) => (entry.told, sending.told) = (entry.told + 1, true),
             Err(why) => {
                 let what = What::NotTold { reader: reader.shown().to_string(), why: why.into() };
                 // One reader alone: that is all there is to say about the file.
@@ -126,10 +127,12 @@ impl Ledger {
         if left > 0 {
             return entry.keep(&mut self.wants);
         }
+        let others = matches!(&entry.record, Record::Sending(sending) if sending.told);
         let took = entry.took(now);
         match entry.untold.take() {
             Some(News { what: What::NotTold { why, .. }, .. }) if entry.told == 0 => {
-                self.end(number, What::Failed { why }, true);
+                // Whoever was told in an earlier session still needs it.
+                self.end(number, What::Failed { why }, !others);
             }
             _ => self.end(number, What::Sent { took }, false),
         }
@@ -151,8 +154,7 @@ impl Ledger {
             return self.fail(number, "it changes faster than it can be sent".into());
         }
         if let Some(blob) = sending.blob.take() {
-            let question = Question::Delete(blob);
-            self.wants.push_back(Want::Ask { number, question });
+            self.debts.owe(Owed::Delete(blob), &mut self.wants);
         }
         (sending.key, sending.prefix) = new_key(fresh);
         sending.whole = None;
