@@ -97,6 +97,7 @@ fn a_file_that_changed_since_is_sent_anew() {
     // Another content of the same length, in the same place.
     scene.file("a.bin", &content(7, SIZE));
     scene.sent("alice", "bob", &[&file]);
+    assert_eq!(scene.kept("alice"), 1, "neither the old one nor another that was begun takes up room");
     scene.received("bob", "alice", 1);
     check_same(&file, &scene.inbox("bob").join("a.bin"));
 }

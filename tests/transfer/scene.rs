@@ -117,6 +117,14 @@ impl Scene {
         names(&self.inbox(name))
     }
 
+    /// How many files of somebody the server keeps, or makes room for.
+    pub fn kept(&self, name: &str) -> usize {
+        let mut json = self.server.json();
+        json.login(name);
+        let page = json.ok(serde_json::json!({"cmd": "files"}));
+        page["files"].as_array().expect("a page").len()
+    }
+
     /// The files that the server keeps, whole ones and halves.
     pub fn blobs(&self) -> Vec<PathBuf> {
         let directory = self.home().data().join("files");

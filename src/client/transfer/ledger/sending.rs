@@ -47,19 +47,18 @@ impl std::fmt::Display for Unwilling {
 
 impl Ledger {
     /// A transfer of this file that is not over, as it was when an earlier session was interrupted: to
-    /// the same person, or in the same room, whoever was there then.
+    /// the same person, or in the same room, whoever was there then. If the file has changed since, it is one
+    /// that rests before all of it was sent: it begins anew, and the old content is sent by nobody.
     pub fn find(&self, wish: &Wish) -> Option<Number> {
-        let same = |sending: &Sending| {
-            let place = (&sending.path, &sending.stamp, &sending.room)
-                == (&wish.path, &wish.stamp, &wish.room.as_ref().map(shown_room));
+        let same = |entry: &&Entry| {
+            let Record::Sending(sending) = &entry.record else { return false };
+            let place = (&sending.path, &sending.room) == (&wish.path, &wish.room.as_ref().map(shown_room));
+            let rests = matches!(entry.state, State::Resting | State::Waiting { .. });
+            let content = sending.stamp == wish.stamp || rests && sending.whole.is_none();
             let readers = wish.room.is_some() || sending.readers == shown_users(&wish.readers);
-            place && readers
+            place && content && readers
         };
-        let found = self.entries().find(|entry| match &entry.record {
-            Record::Sending(sending) => same(sending),
-            Record::Receiving(_) => false,
-        });
-        found.map(Entry::number)
+        self.entries().find(same).map(Entry::number)
     }
 
     /// A number for a transfer to come.

@@ -252,8 +252,19 @@ fn a_file_that_changes_gets_a_new_key_and_a_new_blob() {
     let wants = desk.wants();
     assert!(wants.contains(&"note 1 bob FileNote(200 bytes) key 3".into()), "{wants:?}");
 
+    // Another session, which is asked for it again.
+    desk.send(wish("log.txt", 100, &["bob"])).expect("taken");
+    desk.wants();
+    desk.restart();
+    desk.ledger.connected(desk.now, false);
+    desk.answer(2, Err(Unanswered::Passing("the connection was lost".into())));
+    assert_eq!(desk.send(wish("log.txt", 300, &["bob"])), Ok(Number(2)), "the one that rests");
+    assert_eq!(desk.send(wish("log.txt", 100, &["carol"])), Ok(Number(3)), "to somebody else");
+
     let mut desk = Desk::new();
     let number = desk.moving("log.txt");
+    assert_eq!(desk.send(wish("log.txt", 200, &["bob"])), Ok(Number(2)), "that one is on its way");
+    desk.wants();
     for _ in 0..RESTARTS_MAX {
         desk.report(number, Report::Stopped(Trouble::Changed(Some(stamp(200)))));
         desk.answer(number, Ok(Reply::Begun(Blob([8; 16]))));
