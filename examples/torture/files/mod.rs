@@ -87,6 +87,12 @@ pub fn run(programs: &Programs, options: &Options) -> Outcome<Vec<Row>> {
             run.kill(victim)?;
         }
         run.until(Run::is_over, false)?;
+        // The server is told what is not needed any more.
+        let deadline = Instant::now() + STANDSTILL_MAX;
+        while run.whole_at_server()? > 0 && Instant::now() < deadline {
+            thread::sleep(POLL);
+            run.step(false)?;
+        }
         run.conclude(began.elapsed())
     });
     outcome.map_err(|error| format!("{error} (--seed {seed})").into())
@@ -198,6 +204,10 @@ impl Run {
         content::listed(&self.home.data.join("files"))
     }
 
+    fn whole_at_server(&self) -> Outcome<usize> {
+        Ok(self.at_server()?.iter().filter(|(name, _)| !name.ends_with(HALF)).count())
+    }
+
     /// Looks for plain words, and for names, in whatever the server keeps.
     fn search(&mut self) -> Outcome<()> {
         let (found, bytes) = content::search(&self.home.data, &[content::MARK, NAMES])?;
@@ -226,6 +236,8 @@ impl Run {
     }
 
     fn conclude(mut self, time: Duration) -> Outcome<Vec<Row>> {
+        let kept = self.whole_at_server()?;
+        let halves = self.at_server()?.len() - kept;
         self.receiver.kill()?;
         drop(self.daemon.take());
         self.search()?;
@@ -259,6 +271,14 @@ impl Run {
             row("twice, or left as a half", &verdict.surplus),
             row("under their name before they were whole", &self.early),
             row(&format!("plain words in {} MiB that the server kept", self.searched >> 20), &self.open),
+            Row::new(
+                "files",
+                format!(
+                    "that everybody has, and the server still keeps (and {halves} halves that nobody knows)"
+                ),
+                kept,
+                kept == 0,
+            ),
             row("complaints of the programs", &complaints),
         ])
     }
