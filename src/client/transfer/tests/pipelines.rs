@@ -264,9 +264,12 @@ fn a_server_that_has_lost_the_end_gets_it_again() {
     let (mut alice, mut bob) = (Desk::new(&stub), Desk::new(&stub));
     let file = place.file("a.bin", 24 * PIECE);
     stub.state().cuts.push_back(20 * PIECE_BYTES);
+    // Nobody gets any further before the end is lost.
+    stub.state().cuts.extend([0; 100]);
     alice.send(&file);
     alice.until(|_| stub.state().taken >= 20 * PIECE_BYTES);
     stub.blob(|blob| blob.truncate(7 * PIECE));
+    stub.state().cuts.clear();
     let news = alice.finish();
     assert!(matches!(news.what, What::Sent { .. }), "{news}");
     let note = alice.floor.notes.pop().expect("a message");
