@@ -71,11 +71,33 @@ pub(super) enum Part {
     Delivered,
 }
 
+/// What goes first to the same reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Sealed, and not confirmed: it may be there already. If anything that is sealed later came before its
+    /// second copy, that would be one of a chain that has ended, which cannot be told from a forged one.
+    InDoubt,
+    Control,
+    Message,
+}
+
+impl Rank {
+    const ALL: [Rank; 3] = [Rank::InDoubt, Rank::Control, Rank::Message];
+}
+
 impl Entry {
     pub fn new(to: UserName, id: MessageId, made: Millis, what: What) -> Entry {
         let parts = BTreeMap::new();
         let (sent, at, ticket) = (None, None, None);
         Entry { to, uid: None, id, made, what, sent, counter: 0, parts, ticket, tries: 0, at }
+    }
+
+    fn rank(&self) -> Rank {
+        match self.parts.values().any(|part| matches!(part, Part::Sealed { .. })) {
+            true => Rank::InDoubt,
+            false if self.is_control() => Rank::Control,
+            false => Rank::Message,
+        }
     }
 
     /// Before messages, because it makes them possible.
@@ -251,8 +273,8 @@ impl What {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     entries: BTreeMap<u64, Entry>,
-    /// Invariant: the unfinished entries, by lane; control before messages.
-    lanes: BTreeMap<UserName, BTreeSet<(bool, u64)>>,
+    /// Invariant: the unfinished entries, by lane.
+    lanes: BTreeMap<UserName, BTreeSet<(Rank, u64)>>,
 }
 
 impl Outbox {
@@ -301,8 +323,12 @@ impl Outbox {
     pub fn settle(&mut self, order: u64) {
         let Some(entry) = self.entries.get(&order) else { return };
         if entry.is_unfinished() {
-            let key = (!entry.is_control(), order);
-            self.lanes.entry(entry.to.clone()).or_default().insert(key);
+            let (to, rank) = (entry.to.clone(), entry.rank());
+            let lane = self.lanes.entry(to).or_default();
+            Rank::ALL.iter().filter(|other| **other != rank).for_each(|other| {
+                lane.remove(&(*other, order));
+            });
+            lane.insert((rank, order));
         } else {
             let to = entry.to.clone();
             self.leave_lane(&to, order);
@@ -311,8 +337,9 @@ impl Outbox {
 
     fn leave_lane(&mut self, to: &UserName, order: u64) {
         let Some(lane) = self.lanes.get_mut(to) else { return };
-        lane.remove(&(false, order));
-        lane.remove(&(true, order));
+        Rank::ALL.iter().for_each(|rank| {
+            lane.remove(&(*rank, order));
+        });
         if lane.is_empty() {
             self.lanes.remove(to);
         }

@@ -1,6 +1,6 @@
 //! Where servers and partners do what they should not: nothing is lost silently, and nothing grows.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::private::row::Table;
 use crate::client::private::tests::world::{World, having, name};
@@ -158,6 +158,41 @@ fn a_full_mailbox_of_one_s_own_is_noticed_also_in_what_is_for_oneself() {
     let seen = world.news(first);
     assert_eq!(having(&seen, "device 3 gets nothing").len(), 1, "{seen:#?}");
     assert_eq!(world.messages(second), ["alice: <alice> a note for myself [encrypted]"]);
+}
+
+#[test]
+fn what_may_be_there_already_goes_before_what_is_sealed_later() {
+    for crash in [false, true] {
+        let mut world = World::new(210);
+        let (alice, bob) = (world.device("alice"), world.device("bob"));
+        world.tell(alice, "bob", "hello");
+        world.tell(bob, "alice", "hello yourself");
+        world.news(alice);
+        // Nobody tells bob that his message is there, neither the server nor alice, and he begins to owe a
+        // receipt for what she says meanwhile.
+        world.server.tamper =
+            Some(Box::new(|name, line: &mut Value| name != "bob" || line["ok"]["full"].is_null()));
+        world.say(bob, "alice", "one").expect("accepted");
+        world.flow();
+        world.say(alice, "bob", "two").expect("accepted");
+        world.flow();
+        assert_eq!(having(&world.news(bob), "> two [encrypted]").len(), 1);
+        world.cut(alice);
+        world.server.tamper = None;
+        if crash {
+            world.crash(bob);
+        } else {
+            world.cut(bob);
+        }
+        world.wait(5_000);
+        world.run_only(&[bob]);
+        world.run();
+        world.tell(bob, "alice", "three");
+        let seen = world.news(alice);
+        assert_eq!(having(&seen, "> one [encrypted]").len(), 1, "{seen:#?}");
+        assert_eq!(having(&seen, "> three [encrypted]").len(), 1, "{seen:#?}");
+        assert_eq!(having(&seen, "undecryptable").len(), 0, "{seen:#?}");
+    }
 }
 
 #[test]
