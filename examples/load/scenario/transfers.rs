@@ -1,7 +1,7 @@
 //! Whole files between real `sotto` programs, beside `scp` of the same file in the same run, and beside
 //! people who chat.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -135,6 +135,7 @@ fn one_run(
     let mut swarm = Swarm::new(server.address)?;
     let keys = people::room(&mut swarm, members, latency::ROOM, |index| format!("s{index:04}"))?;
     let mut chat = latency::talkers(&keys);
+    settle_disk(directory)?;
     chat.steady(&mut swarm, rate, CHAT_ALONE, false)?;
     found.chat_alone.add(&chat.latencies)?;
     chat.latencies.reset();
@@ -150,11 +151,12 @@ fn one_run(
         Ok(([up?, down?], latencies))
     };
     if let Some(scp) = scp {
+        settle_disk(directory)?;
         let (took, latencies) = beside([scp.up(&file, &scp_up)?, scp.down(&file, &scp_down)?])?;
         found.scp.push_beside(bytes, took);
         found.chat_beside_scp.add(&latencies)?;
-        remove(&[&scp_up, &scp_down])?;
     }
+    settle_disk(directory)?;
     let both = [sotto.send("carol", "dave", &files)?, sotto.receive("bob", "alice", &to_bob, true)?];
     let (took, latencies) = beside(both)?;
     found.sotto.push_beside(bytes, took);
@@ -167,6 +169,9 @@ fn one_run(
     found.client_bytes = clients.into_iter().fold(found.client_bytes, u64::max);
     for inbox in [&to_bob, &to_dave] {
         check_same(&file, &inbox.join("file"))?;
+    }
+    if scp.is_some() {
+        remove(&[&scp_up, &scp_down])?;
     }
     found.faults += chat.faults();
     if !chat.refusals.is_empty() || !chat.ended.is_empty() {
@@ -261,6 +266,18 @@ fn homes() -> Outcome<TempDir> {
 
 fn remove(paths: &[&Path]) -> Outcome<()> {
     Ok(paths.iter().try_for_each(fs::remove_file)?)
+}
+
+/// Waits until the disk has taken back what was removed before. A file system that tells the disk which blocks
+/// are free (`discard`) does so behind its next commit, and the commit after that waits for it: tens of
+/// milliseconds for a gigabyte, which would be counted as what the next transfer costs the chat.
+fn settle_disk(directory: &Path) -> Outcome<()> {
+    let path = directory.join("settled");
+    for content in ["commit", "and the one behind it"] {
+        fs::write(&path, content)?;
+        File::open(&path)?.sync_all()?;
+    }
+    Ok(fs::remove_file(path)?)
 }
 
 /// From the start of the program to its end.
