@@ -16,9 +16,9 @@ use crate::proto::time::Timestamp;
 
 const NOW: Now = Now { mono: Instant(1_000), wall: Timestamp(1_790_000_000_000) };
 
-/// Sockets by slot: what was sent to the server, and what it wrote. One of them may be full.
+/// Sockets by slot: what was sent to the server, and what it wrote. One of them may take nothing.
 #[derive(Default)]
-struct Wires(Vec<(Vec<u8>, Vec<u8>)>, Option<u32>);
+struct Wires(Vec<(Vec<u8>, Vec<u8>)>, Option<(u32, Write)>);
 
 impl Io for Wires {
     fn read(&mut self, slot: u32, buffer: &mut [u8]) -> Read {
@@ -30,8 +30,8 @@ impl Io for Wires {
     }
 
     fn write(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Write {
-        if self.1 == Some(slot) {
-            return Write::WouldBlock;
+        if let Some((_, outcome)) = self.1.filter(|(of, _)| *of == slot) {
+            return outcome;
         }
         let written = &mut self.0[slot as usize].1;
         let before = written.len();
@@ -136,7 +136,7 @@ fn what_a_full_socket_does_not_take_comes_later_and_in_order() {
     let mut pair = Pair::new();
     pair.say(0, "/nick anna\n");
     pair.say(1, "/nick bob\n");
-    pair.wires.1 = Some(1);
+    pair.wires.1 = Some((1, Write::WouldBlock));
     for number in 0..3 {
         let [_, bob] = pair.say(0, &format!("/msg bob number {number}\n"));
         assert_eq!(bob, "");
@@ -146,6 +146,22 @@ fn what_a_full_socket_does_not_take_comes_later_and_in_order() {
     let [_, bob] = pair.say(0, "/msg bob the last\n");
     let ends: Vec<&str> = bob.lines().filter_map(|line| line.split("> ").last()).collect();
     assert_eq!(ends, ["number 0", "number 1", "number 2", "the last"]);
+}
+
+#[test]
+fn a_socket_that_breaks_while_records_wait_for_it_ends_the_connection() {
+    let mut pair = Pair::new();
+    pair.say(0, "/nick anna\n");
+    pair.say(1, "/nick bob\n");
+    pair.wires.1 = Some((1, Write::WouldBlock));
+    pair.say(0, "/msg bob hello\n");
+    pair.wires.1 = Some((1, Write::Failed));
+    pair.engine.writable(1);
+    pair.engine.turn(NOW, &mut pair.wires, &mut VecDeque::new());
+    pair.engine.turn(NOW, &mut pair.wires, &mut VecDeque::new());
+    assert_eq!(pair.engine.connections(), 1);
+    let [anna, _] = pair.say(0, "/whois bob\n");
+    assert!(anna.starts_with("!!! no-such-user"), "{anna}");
 }
 
 #[test]
