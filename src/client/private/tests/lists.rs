@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 use crate::client::private::tests::world::{World, having};
 use crate::client::private::{Off, State};
 
+/// What a server does to an answer.
+type Change = fn(&mut Value);
+
 /// From now on answers for this user that have this field are changed before they arrive.
-fn tamper(world: &mut World, who: &'static str, field: &'static str, change: fn(&mut Value)) {
+fn tamper(world: &mut World, who: &'static str, field: &'static str, change: Change) {
     world.server.tamper = Some(Box::new(move |name, line: &mut Value| {
         if name == who && line["ok"].get(field).is_some() {
             change(&mut line["ok"]);
@@ -18,7 +21,7 @@ fn tamper(world: &mut World, who: &'static str, field: &'static str, change: fn(
 
 #[test]
 fn a_list_of_somebody_s_devices_that_cannot_be_is_not_believed() {
-    let cases: [(fn(&mut Value), &str); 5] = [
+    let cases: [(Change, &str); 5] = [
         (|list| list["uid"] = 1.into(), "the server says that this is your own account"),
         (
             |list| list["uid"] = 3.into(),
@@ -52,7 +55,7 @@ fn a_list_of_somebody_s_devices_that_cannot_be_is_not_believed() {
 
 #[test]
 fn a_list_of_one_s_own_devices_that_cannot_be_turns_private_messages_off() {
-    let cases: [(&str, fn(&mut Value), &str); 4] = [
+    let cases: [(&str, Change, &str); 4] = [
         (
             "devices",
             |list| list["identity"] = BASE64.encode(&[0; 32]).into(),
