@@ -44,10 +44,29 @@ pub(super) fn finish(directory: &Path, file: FileId, size: u64) -> io::Result<()
 /// Removes a file under both its names.
 pub(super) fn remove(directory: &Path, file: FileId) -> io::Result<()> {
     for path in [part(directory, file), whole(directory, file)] {
-        match fs::remove_file(path) {
+        match shorten(&path).and_then(|()| fs::remove_file(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
+    }
+    Ok(())
+}
+
+/// Gives back most of the space of a large file in steps, each of them on the disk before the next. In one
+/// step, a file system that tells the disk which blocks are free (`discard`) lets whoever syncs a file next,
+/// which is the chat's history, wait until the disk knows all of them. A crash in between leaves a file that
+/// is too short; the next start removes it.
+fn shorten(path: &Path) -> io::Result<()> {
+    let mut left = fs::symlink_metadata(path)?.len();
+    let step = STEP_BYTES_MIN.max(left / STEPS_MAX);
+    if left <= step {
+        return Ok(());
+    }
+    let file = OpenOptions::new().write(true).open(path)?;
+    while left > step {
+        left -= step;
+        file.set_len(left)?;
+        file.sync_data()?;
     }
     Ok(())
 }
@@ -102,3 +121,7 @@ fn check_size(file: &File, size: u64) -> io::Result<()> {
 }
 
 pub(super) const PART: &str = ".part";
+/// Some milliseconds of work for a disk.
+const STEP_BYTES_MIN: u64 = 16 * 1024 * 1024;
+/// A slow disk takes as long for any of them.
+const STEPS_MAX: u64 = 64;

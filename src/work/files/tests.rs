@@ -120,6 +120,20 @@ fn what_cannot_be_written_is_a_failure_of_storage() {
 }
 
 #[test]
+fn what_goes_in_steps_is_gone_in_the_end() {
+    const MIB: u64 = 1 << 20;
+    // Sparse: only lengths matter.
+    for bytes in [16 * MIB, 16 * MIB + 1, 100 * MIB, 65 * 64 * 16 * MIB] {
+        let bench = Bench::new();
+        for path in [disk::whole(bench.dir.path(), FILE), disk::part(bench.dir.path(), FILE)] {
+            File::create(path).and_then(|file| file.set_len(bytes)).expect("a sparse file");
+        }
+        assert_eq!(bench.remove(), Ok(()), "{bytes} bytes");
+        assert_eq!(fs::read_dir(bench.dir.path()).expect("it is there").count(), 0, "{bytes} bytes");
+    }
+}
+
+#[test]
 fn as_many_files_as_there_are_may_be_used_in_turn() {
     let handles = Handles::new();
     let dir = tempfile::tempdir().unwrap();
