@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::client::link::Link;
-use crate::client::private::Saying;
 use crate::client::private::row::{Change, Rows};
+use crate::client::private::{Private, Saying};
 use crate::client::scrollback::{Kind, Seal};
 use crate::client::session::State;
 use crate::client::session::event::{Event, Place, Ticket, Unsent};
@@ -185,7 +185,10 @@ impl Link {
             self.take_offers();
         }
         let Some(mut transfers) = self.files.transfers.take() else { return false };
-        let online = self.session.state() == State::Online && self.files.credentials.is_some();
+        // Before the server has listed this account's devices, nobody knows whether another one may want what
+        // was received.
+        let knows = self.session.private().is_some_and(Private::knows_devices);
+        let online = self.session.state() == State::Online && self.files.credentials.is_some() && knows;
         if online != self.files.online {
             self.files.online = online;
             transfers.connected(now, self.files.credentials.clone().filter(|_| online));

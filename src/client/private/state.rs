@@ -70,6 +70,11 @@ impl Private {
         &self.own_list
     }
 
+    /// What [`Private::devices`] gives is from the server, or there is nothing to wait for.
+    pub fn knows_devices(&self) -> bool {
+        !self.own_list.is_empty() || matches!(self.stage, Stage::NeedsPairing | Stage::Off(_))
+    }
+
     /// This account's own paste form, for the other's `/verify`.
     pub fn paste_form(&self) -> Option<String> {
         self.account.as_ref().map(|account| fingerprint::paste_form(account.uid, account.identity.public()))

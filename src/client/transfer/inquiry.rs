@@ -73,6 +73,8 @@ impl Inquiry {
             // In a room, somebody who has just gone is simply not among them.
             Err(Failure::Refused(_)) if self.wish.room.is_some() => self.left_out += 1,
             Ok(_) => self.left_out += 1,
+            // Asking changes nothing, so it is asked again.
+            Err(Failure::Lost) => self.open.push_front(user),
             Err(failure) => drop(self.failed.get_or_insert(failure.to_string())),
         };
     }
@@ -173,16 +175,32 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_breaks_ends_it() {
+    fn a_line_that_breaks_has_it_asked_again() {
+        let mut inquiry = inquiry(None, &["bob"]);
+        for lost in [Ticket(1), Ticket(2)] {
+            let bob = inquiry.next_question().expect("bob");
+            inquiry.asked(bob, Ok(lost));
+            inquiry.answered(lost, Err(Failure::Lost));
+            assert!(!inquiry.is_over(), "bob is asked about again");
+        }
+        let bob = inquiry.next_question().expect("bob");
+        inquiry.asked(bob, Ok(Ticket(3)));
+        inquiry.answered(Ticket(3), devices("bob", 1));
+        assert!(inquiry.is_over());
+        assert_eq!(inquiry.finish().map(|wish| wish.readers.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_question_that_cannot_be_asked_ends_it_once_the_others_are_answered() {
         let mut inquiry = inquiry(Some("kitchen"), &["bob", "carol"]);
         let bob = inquiry.next_question().expect("bob");
         inquiry.asked(bob, Ok(Ticket(1)));
         let carol = inquiry.next_question().expect("carol");
-        inquiry.asked(carol, Err("not connected".into()));
+        inquiry.asked(carol, Err("too-many".into()));
         assert!(!inquiry.is_over(), "bob is asked about");
         inquiry.answered(Ticket(1), Err(Failure::Lost));
         assert!(inquiry.is_over());
-        assert_eq!(inquiry.finish().map(|_| ()), Err(Some("not connected".into())));
+        assert_eq!(inquiry.finish().map(|_| ()), Err(Some("too-many".into())));
     }
 
     #[test]

@@ -242,7 +242,9 @@ impl Transfers {
     /// Asks about readers, and begins to send where that is over; `true` if anything was done.
     fn inquire(&mut self, now: Instant, ground: &mut dyn Ground) -> bool {
         let mut any = false;
-        for inquiry in &mut self.inquiries {
+        // Without a line they wait for one.
+        let online = self.ledger.is_online();
+        for inquiry in self.inquiries.iter_mut().filter(|_| online) {
             while let Some(user) = inquiry.next_question() {
                 any = true;
                 let name = user.shown().to_string();

@@ -205,6 +205,11 @@ impl Ledger {
         self.entries().any(|entry| !matches!(entry.state, State::Offered | State::Resting))
     }
 
+    /// The server can be asked.
+    pub fn is_online(&self) -> bool {
+        self.online
+    }
+
     // ---- what happens -----------------------------------------------------------------------------
 
     /// Whether the server need not keep what was received: it is the user's only device.
