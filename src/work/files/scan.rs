@@ -31,14 +31,16 @@ struct Found {
     whole: Option<u64>,
 }
 
-/// Looks at the directory. Files whose time has come, and those that no record knows, are removed; what has
-/// another name than ours is left alone.
+/// Looks at the directory. Files whose time has come, those that everybody has declined, and those that no
+/// record knows, are removed; what has another name than ours is left alone.
 pub fn scan(directory: &Path, kept: Vec<KeptFile>, now: Timestamp) -> io::Result<Scan> {
     let mut found = look(directory)?;
     let mut scan = Scan::default();
     for mut file in kept {
         let there = found.remove(&file.id).unwrap_or_default();
-        if file.expires <= now {
+        // Declined by the last one, and the server died before it was removed.
+        let unwanted = !file.declined.is_empty() && file.declined.len() >= file.readers as usize;
+        if file.expires <= now || unwanted {
             disk::remove(directory, file.id)?;
             scan.lost.push(file.id);
             continue;

@@ -216,4 +216,9 @@ fn a_start_makes_whole_what_a_crash_left() {
     // Its time has come.
     let ended = KeptFile { expires: NOW, ..kept(5, true) };
     check_start(Some(ended), &[("ID", 5)], None, &[]);
+    // Everybody it was sent to has declined it, or one of two.
+    let unwanted = KeptFile { declined: vec![AccountId(2)], ..kept(5, true) };
+    check_start(Some(unwanted), &[("ID", 5)], None, &[]);
+    let wanted = KeptFile { readers: 2, declined: vec![AccountId(2)], ..kept(5, true) };
+    check_start(Some(wanted), &[("ID", 5)], Some(5), &[("ID", 5)]);
 }
