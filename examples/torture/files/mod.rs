@@ -216,16 +216,21 @@ impl Run {
         Ok(())
     }
 
-    fn stands_still(&self) -> Outcome<String> {
+    /// What there is to see, and what the receiver has said in its last life.
+    fn stands_still(&mut self) -> Outcome<String> {
+        self.receiver.kill()?;
         let left: Vec<&str> = self.sender.left().map(|file| &*file.name).collect();
         let missing = self.sender.files.iter().filter(|file| !self.named.contains(&file.name));
         let missing: Vec<&str> = missing.map(|file| &*file.name).collect();
         Ok(format!(
             "nothing moves any more after {} kills; not sent {left:?}, not received {missing:?}, at the server \
-             {:?}, at the receiver {:?}",
+             {:?}, at the receiver {:?}, which said {:?}; complaints {:?} and {:?}",
             self.kills.iter().sum::<usize>(),
             self.at_server()?,
             content::listed(&self.inbox)?,
+            self.receiver.last_words,
+            self.receiver.complaints,
+            self.sender.complaints,
         ))
     }
 

@@ -14,12 +14,22 @@ pub struct Receiver {
     /// Files that it said it has.
     pub said: usize,
     pub complaints: Vec<String>,
+    /// On its standard error, before it was killed last.
+    pub last_words: String,
 }
 
 impl Receiver {
     pub fn new(account: Account, from: &'static str, inbox: &Path) -> Receiver {
         let inbox = inbox.to_path_buf();
-        Receiver { account, from, inbox, life: None, said: 0, complaints: Vec::new() }
+        Receiver {
+            account,
+            from,
+            inbox,
+            life: None,
+            said: 0,
+            complaints: Vec::new(),
+            last_words: String::new(),
+        }
     }
 
     /// Looks at what it said, and starts it if it does not run.
@@ -48,6 +58,7 @@ impl Receiver {
         let end = life.kill()?;
         self.heed(&end.lines);
         self.complaints.extend(end.complaints(true));
+        self.last_words = end.errors;
         Ok(true)
     }
 
