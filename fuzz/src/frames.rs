@@ -76,7 +76,7 @@ fn bounded(bytes: &[u8], needed: usize) {
 
 /// What the reader makes of packets that end at these places, and why it gave up.
 fn read(mut bytes: &[u8], cuts: &[u8]) -> (Vec<Asked>, Option<FrameError>) {
-    let mut reader = FrameReader::new();
+    let mut reader = FrameReader::default();
     let mut asked = Vec::new();
     let mut cuts = cuts.iter().cycle();
     while !bytes.is_empty() {

@@ -17,7 +17,7 @@ use crate::input::Input;
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let first = input.byte();
-    let server = Tls::new(server_config()).expect("a sound configuration");
+    let server = Tls::new(server_config());
     if first & 4 != 0 {
         return raw(server, &mut input);
     }

@@ -207,6 +207,11 @@ impl Tls {
             let _ = append(&mut self.unsent, |out| data.encode(out).map_err(encode_needs));
         }
     }
+
+    /// Bytes of memory that wait in this connection.
+    pub fn kept_bytes(&self) -> usize {
+        self.partial.capacity() + self.unsent.capacity()
+    }
 }
 
 impl std::fmt::Debug for Tls {

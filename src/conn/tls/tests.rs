@@ -125,6 +125,7 @@ fn keys_that_the_client_renews_are_renewed_on_both_sides() {
         let mut heard = [0; 3];
         client.reader().read_exact(&mut heard).unwrap();
         assert_eq!(&heard, b"yes");
+        assert_eq!(tls.kept_bytes(), 0, "an idle connection has no buffer");
     }
 }
 
