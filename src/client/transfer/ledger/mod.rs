@@ -341,7 +341,8 @@ impl Ledger {
             (Trouble::Gone, Record::Receiving(_)) => {
                 self.fail(number, "the server does not have it any more".into());
             }
-            (Trouble::Local(why), Record::Receiving(_)) => {
+            // The file is still there, and can be accepted once more.
+            (Trouble::Local(why) | Trouble::Refused(why), Record::Receiving(_)) => {
                 self.offer_again(number, What::Failed { why: why.into() })
             }
             (Trouble::Local(why) | Trouble::Refused(why), _) => self.fail(number, why),

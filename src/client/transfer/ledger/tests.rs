@@ -509,20 +509,19 @@ fn the_server_is_told_what_is_not_needed_until_it_has_answered() {
 }
 
 #[test]
-fn a_disk_that_is_full_here_leaves_the_offer() {
-    let mut desk = Desk::new();
-    desk.ledger.offered(&user("bob"), false, note(7, 100));
-    desk.ledger.accept(desk.now, Number(1), "dir".into()).expect("an offer");
-    desk.report(1, Report::Part(part()));
-    desk.wants();
-    desk.report(1, Report::Stopped(Trouble::Local("no space left on device".into())));
-    desk.expect(&[
-        "call off 1",
-        "remove dir/a_b.txt.part",
-        "keep",
-        "news a_b.txt from bob: no space left on device",
-    ]);
-    assert_eq!(desk.ledger.newest_offer(), Some(Number(1)));
+fn a_disk_that_is_full_here_or_a_server_that_refuses_leaves_the_offer() {
+    let why = "no space left on device";
+    for trouble in [Trouble::Local(why.into()), Trouble::Refused(why.into())] {
+        let mut desk = Desk::new();
+        desk.ledger.offered(&user("bob"), false, note(7, 100));
+        desk.ledger.accept(desk.now, Number(1), "dir".into()).expect("an offer");
+        desk.report(1, Report::Part(part()));
+        desk.wants();
+        desk.report(1, Report::Stopped(trouble));
+        let news = "news a_b.txt from bob: no space left on device";
+        desk.expect(&["call off 1", "remove dir/a_b.txt.part", "keep", news]);
+        assert_eq!(desk.ledger.newest_offer(), Some(Number(1)));
+    }
 }
 
 #[test]

@@ -211,12 +211,29 @@ fn a_server_without_space_is_asked_again() {
 fn who_may_not_log_in_is_told_and_nothing_is_tried_again() {
     let (stub, place) = (Stub::start(), Place::new());
     let mut alice = Desk::new(&stub);
-    stub.state().login_refusal = Some(Code::LoginFailed);
+    stub.state().login_refusal = Some(Code::FilesDisabled);
     alice.send(&place.file("a.bin", 10));
     let news = alice.finish();
-    assert!(news.to_string().ends_with("login-failed: because"), "{news}");
+    assert!(news.to_string().ends_with("files-disabled: because"), "{news}");
     assert_eq!(stub.state().connections, 1);
     assert!(stub.state().blobs.is_empty(), "the upload that was reserved is given back");
+}
+
+/// The chat's own connection has just logged in anew, and nobody here knows the new token yet.
+#[test]
+fn a_token_that_is_refused_does_not_end_a_transfer() {
+    let (stub, place) = (Stub::start(), Place::new());
+    let (mut alice, mut bob) = (Desk::new(&stub), Desk::new(&stub));
+    let file = place.file("a.bin", 10);
+    let note = alice.sent(&file);
+    stub.state().login_refusal = Some(Code::LoginFailed);
+    let before = stub.state().connections;
+    bob.accept(&note, &place.inbox());
+    bob.until(|_| stub.state().connections >= before + 2);
+    stub.state().login_refusal = None;
+    let news = bob.finish();
+    assert!(matches!(news.what, What::Received { .. }), "{news}");
+    check_same(&file, &place.inbox().join("a.bin"));
 }
 
 #[test]
