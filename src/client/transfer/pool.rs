@@ -206,8 +206,8 @@ fn log_in(mut stream: Stream, credentials: &Credentials) -> Result<Connection, U
     match wire::head(&answer) {
         Ok(Head::Reply { re: 1, refused: None }) => Ok(Connection::new(stream)),
         Ok(Head::Reply { re: 1, refused: Some(refused) }) => {
-            // Whether this user may log in at all is for the chat's own connection to find out. A token that is
-            // refused here may just have been replaced by the one of its next login.
+            // Whether this user may log in at all is for the chat's own connection to find out. A token
+            // that is refused here may just have been replaced by the one of its next login.
             Err(match refused.is(Code::FilesDisabled) {
                 true => Unconnected::Refused(refused.to_string()),
                 false => Unconnected::Passing(refused.to_string()),
