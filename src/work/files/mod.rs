@@ -167,7 +167,7 @@ impl Files {
     fn remove(&self, file: FileId) -> Result<(), StoreFailure> {
         // An open handle would keep the space.
         self.handles.forget(file);
-        disk::remove(&self.directory, file).map_err(|error| failure(&error))
+        disk::remove_in_steps(&self.directory, file).map_err(|error| failure(&error))
     }
 }
 
