@@ -14,6 +14,7 @@ mod figures;
 mod ledger;
 mod link;
 mod people;
+mod proc;
 mod scenario;
 mod scp;
 mod server;
@@ -89,19 +90,7 @@ enum Scenario {
         window: u64,
     },
     /// Files over TLS, and what the chat notices of them.
-    Files {
-        /// Megabytes (of 1024 kilobytes) of each file.
-        #[arg(long, default_value_t = 1_024)]
-        mib: u64,
-        /// People who chat meanwhile, and messages a second of all together.
-        #[arg(long, default_value_t = 100)]
-        members: usize,
-        #[arg(long, default_value_t = 100)]
-        rate: u32,
-        /// Downloads at once in the last measurement.
-        #[arg(long, default_value_t = 100)]
-        at_once: usize,
-    },
+    Files(Traffic),
     /// Delivery latency in a room at a steady rate.
     Latency {
         #[arg(long, default_value_t = 100)]
@@ -166,17 +155,8 @@ enum Scenario {
     },
     /// Whole files between real clients, beside scp of the same file and people who chat.
     Transfers {
-        /// Megabytes (of 1024 kilobytes) of the file.
-        #[arg(long, default_value_t = 1_024)]
-        mib: u64,
-        /// People who chat meanwhile, and messages a second of all together.
-        #[arg(long, default_value_t = 100)]
-        members: usize,
-        #[arg(long, default_value_t = 100)]
-        rate: u32,
-        /// Transfers at once in the last measurement.
-        #[arg(long, default_value_t = 100)]
-        at_once: usize,
+        #[command(flatten)]
+        traffic: Traffic,
         /// The client; if not given, the sotto beside the server's program.
         #[arg(long, value_name = "FILE")]
         client: Option<PathBuf>,
@@ -185,6 +165,24 @@ enum Scenario {
     #[command(hide = true)]
     BareWriter { receivers: usize, line_bytes: usize },
 }
+
+/// Files that go both ways beside people who chat.
+#[derive(Clone, clap::Args)]
+struct Traffic {
+    /// Megabytes (of 1024 kilobytes) of each file.
+    #[arg(long, default_value_t = TRAFFIC.mib)]
+    mib: u64,
+    /// People who chat meanwhile, and messages a second of all together.
+    #[arg(long, default_value_t = TRAFFIC.members)]
+    members: usize,
+    #[arg(long, default_value_t = TRAFFIC.rate)]
+    rate: u32,
+    /// Transfers at once in the last measurement.
+    #[arg(long, default_value_t = TRAFFIC.at_once)]
+    at_once: usize,
+}
+
+const TRAFFIC: Traffic = Traffic { mib: 1_024, members: 100, rate: 100, at_once: 100 };
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -226,7 +224,7 @@ fn perform(stage: &mut Stage, scenario: Scenario) -> Outcome<()> {
                 fanout::run(stage, &fanout::Options { members, history, seconds, window })
             })
         }
-        Scenario::Files { mib, members, rate, at_once } => {
+        Scenario::Files(Traffic { mib, members, rate, at_once }) => {
             files::run(stage, &files::Options { bytes: mib << 20, members, rate, seconds: 3.0, at_once })
         }
         Scenario::Latency { members, rate, seconds, logins } => {
@@ -252,7 +250,7 @@ fn perform(stage: &mut Stage, scenario: Scenario) -> Outcome<()> {
             flood::run(stage, &flood::Options { members, floods, seconds })
         }
         Scenario::Startup { messages } => startup::run(stage, messages),
-        Scenario::Transfers { mib, members, rate, at_once, client } => {
+        Scenario::Transfers { traffic: Traffic { mib, members, rate, at_once }, client } => {
             let bytes = mib << 20;
             transfers::run(stage, &transfers::Options { client, bytes, members, rate, at_once })
         }
@@ -279,8 +277,8 @@ fn all(stage: &mut Stage) -> Outcome<()> {
         Scenario::TlsLogins { seconds },
         Scenario::Slow { members: 100, stalled: 100, seconds: 6.0 },
         Scenario::Flood { members: 100, floods: 30, seconds: 12.0 },
-        Scenario::Files { mib: 1_024, members: 100, rate: 100, at_once: 100 },
-        Scenario::Transfers { mib: 1_024, members: 100, rate: 100, at_once: 100, client: None },
+        Scenario::Files(TRAFFIC),
+        Scenario::Transfers { traffic: TRAFFIC, client: None },
         Scenario::Startup { messages: 1_000_000 },
     ];
     let mut failures = Vec::new();
@@ -302,7 +300,7 @@ impl Scenario {
             Scenario::BareWriter { .. } => "bare-writer",
             Scenario::Churn { .. } => "churn",
             Scenario::Fanout { .. } => "fanout",
-            Scenario::Files { .. } => "files",
+            Scenario::Files(_) => "files",
             Scenario::Flood { .. } => "flood",
             Scenario::Idle { .. } => "idle",
             Scenario::Latency { .. } => "latency",

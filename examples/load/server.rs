@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::Outcome;
+use crate::proc;
 
 /// Where the server comes from.
 #[derive(Clone, Debug)]
@@ -138,7 +139,7 @@ impl Server {
 
     pub fn usage(&self) -> Outcome<Usage> {
         let pid = self.pid.ok_or("give --pid for the memory and processor time of a running server")?;
-        Ok(Usage { at: Instant::now(), cpu: cpu(pid)?, resident_bytes: resident(pid)? })
+        Ok(Usage { at: Instant::now(), cpu: proc::cpu(pid)?, resident_bytes: proc::memory(pid, "VmRSS:")? })
     }
 
     /// Asks the server to stop, as its owner would, and waits for it.
@@ -182,25 +183,3 @@ fn configuration(wishes: &Wishes) -> String {
     }
     text
 }
-
-/// Time in user and system mode of all threads, ended ones included.
-fn cpu(pid: u32) -> Outcome<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field is the program's name in brackets, which may contain anything.
-    let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/PID/stat without a name")?;
-    let mut fields = fields.split(' ').skip(UTIME_BEHIND_NAME);
-    let mut ticks = || -> Outcome<u64> { Ok(fields.next().ok_or("/proc/PID/stat is short")?.parse()?) };
-    Ok(Duration::from_millis((ticks()? + ticks()?) * TICK_MILLIS))
-}
-
-fn resident(pid: u32) -> Outcome<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib * 1024)
-}
-
-/// `utime` is field 14 of `/proc/PID/stat`, the name is field 2.
-const UTIME_BEHIND_NAME: usize = 11;
-/// Linux counts these in hundredths of a second on every machine it runs on.
-const TICK_MILLIS: u64 = 10;

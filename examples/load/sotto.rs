@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
+use crate::proc;
 
 /// Accounts on one server, each with a home of its own in one directory.
 pub struct Sotto<'a> {
@@ -129,20 +130,13 @@ fn watch(mut child: Child, began: Instant, is_called_off: &AtomicBool, log: &Pat
             return Ok(Ended { status, took, resident_bytes_max, said });
         }
         // Nothing to be read any more in the moment between its end and the answer of `try_wait`.
-        resident_bytes_max = resident_max(child.id()).unwrap_or(resident_bytes_max);
+        resident_bytes_max = proc::memory(child.id(), "VmHWM:").unwrap_or(resident_bytes_max);
         if is_called_off.load(Ordering::Relaxed) {
             // It may have ended by itself meanwhile.
             let _ = child.kill();
         }
         thread::sleep(POLL);
     }
-}
-
-/// The most that a process has had in memory.
-fn resident_max(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    kib.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 const POLL: Duration = Duration::from_millis(5);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::Outcome;
+use crate::proc;
 
 /// Where a server lives, between its lives too.
 pub struct Home {
@@ -92,21 +93,17 @@ impl Daemon {
     }
 
     pub fn resident_bytes(&self) -> Outcome<u64> {
-        memory(self.child.id(), "VmRSS:")
+        proc::memory(self.child.id(), "VmRSS:")
     }
 
     /// The most that it ever had.
     pub fn peak_bytes(&self) -> Outcome<u64> {
-        memory(self.child.id(), "VmHWM:")
+        proc::memory(self.child.id(), "VmHWM:")
     }
 
     /// Processor time so far, user and system.
     pub fn cpu(&self) -> Outcome<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/PID/stat without a name")?;
-        let ticks: Vec<u64> =
-            fields.split(' ').skip(UTIME_BEHIND_NAME).take(2).map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Duration::from_millis(ticks.iter().sum::<u64>() * TICK_MILLIS))
+        proc::cpu(self.child.id())
     }
 }
 
@@ -117,15 +114,3 @@ impl Drop for Daemon {
         let _ = self.child.wait();
     }
 }
-
-/// What the system tells of a process, in bytes.
-pub fn memory(process: u32, field: &str) -> Outcome<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
-}
-
-/// `utime` is field 14 of `/proc/PID/stat`, the name is field 2.
-const UTIME_BEHIND_NAME: usize = 11;
-/// Linux counts these in hundredths of a second on every machine it runs on.
-const TICK_MILLIS: u64 = 10;

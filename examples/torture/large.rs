@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 
 use crate::client::{Account, End, Sotto};
-use crate::daemon::{Home, memory};
+use crate::daemon::Home;
+use crate::proc;
 use crate::random::Random;
 use crate::{Outcome, Programs, Row};
 
@@ -110,7 +111,7 @@ fn to_its_end(command: &mut Command) -> Outcome<(u64, Duration)> {
     let mut most = 0;
     while sotto.is_running()? {
         // It ends between two looks, and is then too short to matter.
-        most = memory(sotto.id(), "VmHWM:").map_or(most, |bytes| bytes.max(most));
+        most = proc::memory(sotto.id(), "VmHWM:").map_or(most, |bytes| bytes.max(most));
         if began.elapsed() > TIME_MAX {
             return Err("it does not come to its end".into());
         }

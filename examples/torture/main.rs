@@ -29,6 +29,8 @@ mod link;
 mod people;
 mod pressure;
 mod private;
+#[path = "../load/proc.rs"]
+mod proc;
 mod random;
 #[path = "../load/swarm.rs"]
 #[allow(dead_code)]
