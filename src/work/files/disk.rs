@@ -52,10 +52,10 @@ pub(super) fn remove(directory: &Path, file: FileId) -> io::Result<()> {
     Ok(())
 }
 
-/// The same for a server that runs: most of the space of a large file is given back in steps, each of them on
-/// the disk before the next. In one step, a file system that tells the disk which blocks are free (`discard`)
-/// lets whoever syncs a file next, which is the chat's history, wait until the disk knows all of them. A crash
-/// in between leaves a file that is too short; the next start removes it.
+/// The same for a server that runs: most of the space of a large file is given back in steps, each of them
+/// on the disk before the next. In one step, a file system that tells the disk which blocks are free
+/// (`discard`) lets whoever syncs a file next, which is the chat's history, wait until the disk knows all of
+/// them. A crash in between leaves a file that is too short; the next start removes it.
 pub(super) fn remove_in_steps(directory: &Path, file: FileId) -> io::Result<()> {
     for path in [part(directory, file), whole(directory, file)] {
         // It is not there, or goes at once then: what cannot be opened can still be removed.
