@@ -62,7 +62,7 @@ impl Engine {
                 },
                 body => {
                     let part = &rest[..rest.len().min(body)];
-                    let taken = self.hub.put(id, part, part.len() == body, &mut self.effects);
+                    let taken = self.hub.put(now, id, part, part.len() == body, &mut self.effects);
                     frames.reader.took(taken);
                     taken
                 }

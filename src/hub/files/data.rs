@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::hub::effect::Effect;
 use crate::hub::files::get::Get;
-use crate::hub::files::put::{Incoming, PARTS_MAX, Put};
+use crate::hub::files::put::{Head, Incoming, PARTS_MAX, Put};
 use crate::hub::files::{disabled, pool};
 use crate::hub::job::SessionRecord;
 use crate::hub::job::keys::TokenId;
@@ -146,7 +146,7 @@ impl Hub {
             }
             Asked::Ping { request } => self.told(conn, Told::Pong { request }, out),
             Asked::Put { request, file, offset, bytes } => {
-                self.begin_put(now, conn, request, file, offset, bytes, out)
+                self.begin_put(now, conn, Head { request, file, offset, bytes }, out)
             }
         }
     }

@@ -17,8 +17,20 @@ pub(super) enum Incoming {
     Nothing,
     /// Of the PUT of this number.
     Put(u32),
+    /// Of a PUT that has no place as things stand, while others to its file are not answered: it is decided
+    /// when they are, so that it is not answered before them.
+    Undecided(Head),
     /// Of a PUT that was refused: nobody's.
     Refused,
+}
+
+/// What a PUT says before its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub request: u32,
+    pub file: FileId,
+    pub offset: u64,
+    pub bytes: usize,
 }
 
 /// A PUT that is not answered yet.
@@ -37,23 +49,21 @@ pub(super) struct Put {
     failed: bool,
 }
 
+impl Put {
+    /// An answer is due to it, before those to later ones of this file.
+    fn is_due(&self, file: FileId) -> bool {
+        self.file == file && !self.failed
+    }
+}
+
 /// Why a PUT is refused, and where it would have to go on.
 type Misfit = (Refusal, u64);
 
 impl Hub {
-    #[expect(clippy::too_many_arguments, reason = "they are the fields of a frame")]
-    pub(super) fn begin_put(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        request: u32,
-        file: FileId,
-        offset: u64,
-        bytes: usize,
-        out: &mut Vec<Effect>,
-    ) {
-        let outcome = self.check_put(now, conn, file, offset, bytes as u64);
+    pub(super) fn begin_put(&mut self, now: Now, conn: ConnId, head: Head, out: &mut Vec<Effect>) {
+        let outcome = self.check_put(now, conn, head);
         let data = self.files.conns.get_mut(&conn).expect("the caller looked");
+        let Head { request, file, offset, .. } = head;
         match outcome {
             Ok(()) => {
                 let number = data.next_put;
@@ -62,6 +72,10 @@ impl Hub {
                 let put = Put { number, request, file, next: offset, parts: 0, ended: false, failed: false };
                 data.puts.push_back(put);
             }
+            Err(_) if data.puts.iter().any(|put| put.is_due(file)) => {
+                data.incoming = Incoming::Undecided(head);
+                self.hold_transfer(conn, out);
+            }
             Err((refusal, offset)) => {
                 data.incoming = Incoming::Refused;
                 self.failed(conn, request, offset, refusal, out);
@@ -69,7 +83,8 @@ impl Hub {
         }
     }
 
-    fn check_put(&self, now: Now, conn: ConnId, file: FileId, offset: u64, bytes: u64) -> Result<(), Misfit> {
+    fn check_put(&self, now: Now, conn: ConnId, head: Head) -> Result<(), Misfit> {
+        let Head { file, offset, bytes, .. } = head;
         if !self.settings.files.enabled {
             return Err((disabled(), 0));
         }
@@ -83,7 +98,7 @@ impl Hub {
         if offset != entry.accepted {
             return Err(misplaced(entry));
         }
-        if bytes > entry.size - offset {
+        if bytes as u64 > entry.size - offset {
             let text = format!("the upload has {} bytes, and this would be more", entry.size);
             return Err((Refusal::new(Code::BadOffset, text), entry.accepted));
         }
@@ -92,13 +107,28 @@ impl Hub {
 
     /// Bytes of a PUT, in order; `last`: there are no more. Returns how many were taken: none while the
     /// connection has to wait, and then it is paused.
-    pub fn put(&mut self, conn: ConnId, bytes: &[u8], last: bool, out: &mut Vec<Effect>) -> usize {
+    pub fn put(&mut self, now: Now, conn: ConnId, bytes: &[u8], last: bool, out: &mut Vec<Effect>) -> usize {
         let Some(data) = self.files.conns.get_mut(&conn) else { return bytes.len() };
-        let Incoming::Put(number) = data.incoming else { return bytes.len() };
-        let put = data.puts.iter_mut().find(|put| put.number == number).expect("it is not answered yet");
+        let number = match data.incoming {
+            Incoming::Put(number) => number,
+            Incoming::Undecided(head) => {
+                self.begin_put(now, conn, head, out);
+                let undecided = self.files.conns[&conn].incoming == Incoming::Undecided(head);
+                return if undecided { 0 } else { self.put(now, conn, bytes, last, out) };
+            }
+            Incoming::Nothing | Incoming::Refused => return bytes.len(),
+        };
+        let place = data.puts.iter().position(|put| put.number == number).expect("it is not answered yet");
+        let file = data.puts[place].file;
+        let has_due = data.puts.iter().take(place).any(|put| put.is_due(file));
+        let put = &mut data.puts[place];
         // Somebody may have removed the file meanwhile, or added to it on another connection.
         let entry = self.files.table.get_mut(put.file).filter(|entry| entry.state == State::Uploading);
         let Some(entry) = entry.filter(|entry| entry.accepted == put.next) else {
+            if has_due {
+                self.hold_transfer(conn, out);
+                return 0;
+            }
             self.spoil_put(conn, number, None, out);
             return bytes.len();
         };

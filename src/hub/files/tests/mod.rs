@@ -186,10 +186,16 @@ impl Bench {
         self.frame(conn, Asked::Put { request, file, offset, bytes: bytes as usize });
     }
 
+    /// A PUT that is not decided yet: nothing of it is taken until it is.
+    fn put_waits(&mut self, conn: ConnId, request: u32, file: FileId, offset: u64, bytes: u64) {
+        self.begin_put(conn, request, file, offset, bytes);
+        assert!(self.is_paused(conn), "those before it are not answered");
+    }
+
     /// So many bytes of a PUT come.
     fn bytes(&mut self, conn: ConnId, bytes: u64, last: bool) -> u64 {
         let mut out = Vec::new();
-        let taken = self.hub.put(conn, &vec![7; bytes as usize], last, &mut out) as u64;
+        let taken = self.hub.put(self.clock(), conn, &vec![7; bytes as usize], last, &mut out) as u64;
         self.apply(out);
         assert_eq!(taken == 0, self.is_paused(conn), "who waits is paused, and nobody else");
         taken

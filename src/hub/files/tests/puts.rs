@@ -28,20 +28,15 @@ fn a_put_has_to_go_on_where_the_last_ended() {
     let file = bench.upload(alice, 100);
     bench.put(data, 1, file, 1, 10);
     bench.put(data, 2, file, 0, 101);
+    assert_eq!(bench.told(data), ["error 1 bad-offset 0", "error 2 bad-offset 0"]);
     bench.put(data, 3, file, 0, 50);
+    bench.lane_all();
     bench.put(data, 4, file, 0, 50);
     bench.put(data, 5, file, 49, 1);
     bench.put(data, 6, file, 50, 51);
     bench.put(data, 7, file, u64::MAX, 1);
-    let refused = ["1 bad-offset 0", "2 bad-offset 0"].iter().chain(&[
-        "4 bad-offset 50",
-        "5 bad-offset 50",
-        "6 bad-offset 50",
-        "7 bad-offset 50",
-    ]);
-    assert_eq!(bench.told(data), refused.map(|error| format!("error {error}")).collect::<Vec<_>>());
-    bench.lane_all();
-    assert_eq!(bench.told(data), ["stored 3 50"]);
+    let refused = [4, 5, 6, 7].map(|request| format!("error {request} bad-offset 50"));
+    assert_eq!(bench.told(data), [&["stored 3 50".to_owned()], &refused[..]].concat());
     bench.put(data, 8, file, 50, 50);
     bench.lane_all();
     bench.put(data, 9, file, 100, 1);
@@ -53,6 +48,48 @@ fn a_put_has_to_go_on_where_the_last_ended() {
         bench.told(data),
         ["stored 8 100", "error 9 bad-offset 100", "error 10 bad-offset 100", "error 11 bad-offset 100"]
     );
+}
+
+#[test]
+fn puts_to_one_file_are_answered_in_their_order_whatever_becomes_of_them() {
+    let mut bench = Bench::new();
+    let (alice, data) = (bench.login("alice"), bench.data("alice"));
+    let [file, other] = [bench.upload(alice, 100), bench.upload(alice, 100)];
+    // One that has no place anyhow waits for those before it.
+    bench.put(data, 1, file, 0, 10);
+    bench.put_waits(data, 2, file, 50, 10);
+    assert_eq!(bench.told(data), [""; 0]);
+    bench.lane_next();
+    assert_eq!(bench.bytes(data, 10, true), 10);
+    assert_eq!(bench.told(data), ["stored 1 10", "error 2 bad-offset 10"]);
+    // One that loses its place, because one before it fails, does so too.
+    bench.put(data, 3, file, 10, 10);
+    bench.put(data, 4, file, 20, 10);
+    bench.begin_put(data, 5, file, 30, 10);
+    bench.lane_fails();
+    assert_eq!(bench.bytes(data, 10, true), 0);
+    assert_eq!(bench.told(data), ["error 3 storage-unavailable 10"]);
+    bench.lane_next();
+    assert_eq!(bench.bytes(data, 10, true), 10);
+    assert_eq!(bench.told(data), ["error 4 bad-offset 10", "error 5 bad-offset 10"]);
+    // To another file it is answered at once.
+    bench.put(data, 6, file, 10, 10);
+    bench.put(data, 7, other, 1, 10);
+    assert_eq!(bench.told(data), ["error 7 bad-offset 0"]);
+    // When its turn comes, a PUT may have got its place after all.
+    bench.put_waits(data, 8, file, 10, 10);
+    bench.lane_fails();
+    assert_eq!(bench.bytes(data, 10, true), 10);
+    bench.lane_all();
+    assert_eq!(bench.told(data), ["error 6 storage-unavailable 10", "stored 8 20"]);
+    // So it is with a file that goes away.
+    bench.put(data, 9, file, 20, 10);
+    bench.about(alice, "delete", file);
+    bench.put_waits(data, 10, file, 30, 10);
+    bench.lane_next();
+    assert_eq!(bench.bytes(data, 10, true), 10);
+    assert_eq!(bench.told(data), ["stored 9 30", "error 10 no-such-file 0"]);
+    bench.settles();
 }
 
 #[test]
@@ -130,6 +167,7 @@ fn a_full_disk_fails_what_is_under_way_and_the_upload_goes_on_later() {
     assert_eq!(bench.told(data), ["error 3 bad-offset 10"]);
     assert_eq!(bench.bytes(data, 5, true), 5);
     bench.lane_all();
+    assert_eq!(bench.told(data), [""; 0], "once");
     // The client goes on where it was told, and the late answer of the lane changes nothing.
     bench.put(data, 4, file, 10, 90);
     bench.lane_all();
