@@ -26,7 +26,7 @@ use crate::swarm::{Answer, Listener, Swarm};
 
 /// Deliveries a second of the bare loop.
 pub fn measure(receivers: usize, line_bytes: usize, how_long: Duration) -> Outcome<f64> {
-    let mut writer = Writer::start(receivers, line_bytes)?;
+    let mut writer = Process::start(["bare-writer", &receivers.to_string(), &line_bytes.to_string()])?;
     let mut swarm = Swarm::new(writer.address)?;
     for _ in 0..receivers {
         swarm.open(false)?;
@@ -105,26 +105,27 @@ pub fn tls_rate(bytes: u64, config: &Arc<ClientConfig>) -> Outcome<f64> {
     Ok(bytes as f64 / took.as_secs_f64())
 }
 
-struct Writer {
+/// This program once more, as something simple to compare with.
+pub struct Process {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
 }
 
-impl Writer {
-    fn start(receivers: usize, line_bytes: usize) -> Outcome<Writer> {
+impl Process {
+    pub fn start<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Outcome<Process> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["bare-writer", &receivers.to_string(), &line_bytes.to_string()])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output is a pipe")).read_line(&mut line)?;
         let address = line.trim().parse().map_err(|_| format!("the bare loop said {line:?}"))?;
-        Ok(Writer { child, address })
+        Ok(Process { child, address })
     }
 }
 
-impl Drop for Writer {
+impl Drop for Process {
     fn drop(&mut self) {
         // Already gone in the ordinary case.
         let _ = self.child.kill();
@@ -150,16 +151,22 @@ impl Listener for Reader {
     }
 }
 
-/// The other process: writes until its readers are gone.
-pub fn write_forever(receivers: usize, line_bytes: usize) -> Outcome<()> {
+/// Somewhere to come to, and says where.
+pub fn listen() -> Outcome<TcpListener> {
     // As many as come at once must fit: whoever is turned away here never notices.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
     socket.listen(BACKLOG)?;
-    let mut listener = TcpListener::from_std(socket.into());
+    let listener = TcpListener::from_std(socket.into());
     println!("{}", listener.local_addr()?);
     io::stdout().flush()?;
+    Ok(listener)
+}
+
+/// The other process: writes until its readers are gone.
+pub fn write_forever(receivers: usize, line_bytes: usize) -> Outcome<()> {
+    let mut listener = listen()?;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
     poll.registry().register(&mut listener, Token(usize::MAX), Interest::READABLE)?;

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::Outcome;
 use crate::figures::histogram;
-use crate::ledger::{Faults, Ledger, around_room, parse, text};
+use crate::ledger::{Faults, Ledger, parse, text};
 use crate::people::contains;
 use crate::swarm::{Answer, Listener, Swarm};
 
@@ -135,7 +135,7 @@ impl Chat {
     /// One sender's next messages, in one piece.
     pub fn say(&mut self, swarm: &mut Swarm, sender: usize, count: u64) {
         let (command, around) = match &self.way {
-            Way::Room { room, name } => (String::new(), around_room(room, name)),
+            Way::Room { room, name } => swarm.tongue.around(room, name),
             Way::Pairs { to } => (format!("/msg {} ", to[sender]), PRIVATE_AROUND + to[sender].len()),
         };
         let mut bytes = String::with_capacity(usize::try_from(count).unwrap_or(1) * (self.line_bytes + 16));

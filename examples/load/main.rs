@@ -15,6 +15,7 @@ mod ledger;
 mod link;
 mod people;
 mod proc;
+mod relay;
 mod scenario;
 mod scp;
 mod server;
@@ -26,6 +27,7 @@ mod stub_files;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod tongue;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -37,6 +39,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use crate::figures::Report;
 use crate::scenario::{Stage, cycles, fanout, files, flood, idle, latency, slow, startup, transfers};
 use crate::server::Source;
+use crate::tongue::Tongue;
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -60,9 +63,12 @@ struct Arguments {
     /// Measurements of a rate; their median is reported.
     #[arg(long, global = true, default_value_t = 3)]
     runs: usize,
-    /// Leave out the bare limits beside the fan-out and the files.
+    /// Leave out the bare limits beside the fan-out, the latency and the files.
     #[arg(long, global = true)]
     no_bare: bool,
+    /// That server is another program, and speaks IRC: for `fanout` and `latency`.
+    #[arg(long, global = true, requires = "connect")]
+    irc: bool,
 }
 
 #[derive(Clone, Subcommand)]
@@ -164,6 +170,9 @@ enum Scenario {
     /// The other side of the bare limit; started by `fanout`.
     #[command(hide = true)]
     BareWriter { receivers: usize, line_bytes: usize },
+    /// The same for `latency`.
+    #[command(hide = true)]
+    BareRelay,
 }
 
 /// Files that go both ways beside people who chat.
@@ -197,8 +206,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Outcome<()> {
-    if let Scenario::BareWriter { receivers, line_bytes } = arguments.scenario {
-        return bare::write_forever(receivers, line_bytes);
+    match arguments.scenario {
+        Scenario::BareRelay => return relay::run(),
+        Scenario::BareWriter { receivers, line_bytes } => return bare::write_forever(receivers, line_bytes),
+        _ => {}
     }
     let source = match (arguments.connect, arguments.server) {
         (Some(address), _) => Source::Running { address, pid: arguments.pid },
@@ -206,7 +217,12 @@ fn run(arguments: Arguments) -> Outcome<()> {
         (None, None) => Source::Program(server::beside_this_program("sottod")?),
     };
     let report = Report::new(arguments.json);
-    let mut stage = Stage { source, report, runs: arguments.runs.max(1), bare: !arguments.no_bare };
+    let tongue = if arguments.irc { Tongue::Irc } else { Tongue::Text };
+    if arguments.irc && !arguments.scenario.speaks_irc() {
+        return Err("only fanout and latency, of those without logins, can be had in IRC".into());
+    }
+    let (runs, bare) = (arguments.runs.max(1), !arguments.no_bare);
+    let mut stage = Stage { source, report, runs, bare, tongue };
     match arguments.scenario {
         Scenario::All => all(&mut stage),
         scenario => perform(&mut stage, scenario),
@@ -216,7 +232,9 @@ fn run(arguments: Arguments) -> Outcome<()> {
 fn perform(stage: &mut Stage, scenario: Scenario) -> Outcome<()> {
     stage.report.scenario(scenario.name());
     match scenario {
-        Scenario::All | Scenario::BareWriter { .. } => unreachable!("these are not scenarios by themselves"),
+        Scenario::All | Scenario::BareRelay | Scenario::BareWriter { .. } => {
+            unreachable!("these are not scenarios by themselves")
+        }
         Scenario::Idle { connections, tls } => idle::run(stage, &idle::Options { connections, tls }),
         Scenario::Fanout { members, history, seconds, window } => {
             let both = history.map_or(vec![true, false], |history| vec![history]);
@@ -294,9 +312,14 @@ fn all(stage: &mut Stage) -> Outcome<()> {
 }
 
 impl Scenario {
+    fn speaks_irc(&self) -> bool {
+        matches!(self, Scenario::Fanout { .. } | Scenario::Latency { logins: 0, .. })
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Scenario::All => "all",
+            Scenario::BareRelay => "bare-relay",
             Scenario::BareWriter { .. } => "bare-writer",
             Scenario::Churn { .. } => "churn",
             Scenario::Fanout { .. } => "fanout",

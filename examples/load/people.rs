@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::swarm::{Answer, Listener, Swarm};
+use crate::tongue::{Sign, Tongue};
 
 /// Who is to come, and what each of them says on arrival.
 pub struct Crowd<'a> {
@@ -35,8 +36,9 @@ pub fn room(
     room: &str,
     name: impl Fn(usize) -> String,
 ) -> Outcome<Vec<usize>> {
-    let hello = |index| format!("/nick {}\n/join {room}\n", name(index));
-    let welcome = |_| String::from("you are in");
+    let tongue = swarm.tongue;
+    let hello = |index| tongue.hello(&name(index), room);
+    let welcome = |_| tongue.welcome(room);
     let keys =
         gather(swarm, &Crowd { count, tls: false, at_once: ARRIVING_MAX, hello: &hello, welcome: &welcome })?;
     settle(swarm)?;
@@ -45,7 +47,13 @@ pub fn room(
 
 /// Their connections, in the order of their numbers.
 pub fn gather(swarm: &mut Swarm, crowd: &Crowd<'_>) -> Outcome<Vec<usize>> {
-    let mut arrivals = Arrivals { number_of: Vec::new(), welcomes: Vec::new(), arrived: 0, failure: None };
+    let mut arrivals = Arrivals {
+        tongue: swarm.tongue,
+        number_of: Vec::new(),
+        welcomes: Vec::new(),
+        arrived: 0,
+        failure: None,
+    };
     let mut keys = Vec::with_capacity(crowd.count);
     let mut progress = Instant::now();
     while arrivals.arrived < crowd.count {
@@ -84,6 +92,7 @@ impl Listener for Ignore {
 }
 
 struct Arrivals {
+    tongue: Tongue,
     /// By key, the number of who is expected there.
     number_of: Vec<Option<usize>>,
     welcomes: Vec<String>,
@@ -106,13 +115,17 @@ impl Arrivals {
 }
 
 impl Listener for Arrivals {
-    fn line(&mut self, key: usize, line: &[u8], _answer: &mut Answer) {
+    fn line(&mut self, key: usize, line: &[u8], answer: &mut Answer) {
         let Some(number) = self.expected(key) else { return };
-        if line.starts_with(b"!!!") {
-            self.failure = Some(format!("number {number} was told: {}", String::from_utf8_lossy(line)));
-        } else if line.starts_with(b"*** ") && contains(line, self.welcomes[number].as_bytes()) {
-            self.number_of[key] = None;
-            self.arrived += 1;
+        match self.tongue.sign(line, &self.welcomes[number], answer) {
+            Sign::Nothing => {}
+            Sign::Refused => {
+                self.failure = Some(format!("number {number} was told: {}", String::from_utf8_lossy(line)));
+            }
+            Sign::Arrived => {
+                self.number_of[key] = None;
+                self.arrived += 1;
+            }
         }
     }
 

@@ -67,6 +67,16 @@ pub fn serve(socket: TcpStream, chat: &Mutex<Chat>, habit: Habit) -> Option<()> 
                 writeln!(reader, "[12:00] <{name} -> you> {text}").ok()?;
                 writeln!(own, "[12:00] <you -> {to}> {text}").ok()?;
             }
+            ["NICK", who] => {
+                name = who.into();
+                chat.people.insert(name.clone(), own.try_clone().ok()?);
+            }
+            ["USER", ..] => write!(own, ":stub 001 {name} :hello\r\n").ok()?,
+            ["JOIN", room] => {
+                chat.members.push(name.clone());
+                write!(own, ":{name} JOIN {room}\r\n:stub 366 {name} {room} :End\r\n").ok()?;
+            }
+            ["PRIVMSG", _, text] => chat.say(&name, text, habit),
             ["/quit"] => break,
             _ => chat.say(&name, &line, habit),
         }

@@ -13,8 +13,11 @@ use rustls::ClientConfig;
 use slab::Slab;
 
 use crate::link::{Link, tls_config};
+use crate::tongue::Tongue;
 
 pub struct Swarm {
+    /// How people talk to the server.
+    pub tongue: Tongue,
     poll: Poll,
     events: Events,
     clients: Slab<Client>,
@@ -56,6 +59,7 @@ struct Client {
 impl Swarm {
     pub fn new(to: SocketAddr) -> io::Result<Swarm> {
         Ok(Swarm {
+            tongue: Tongue::default(),
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS_MAX),
             clients: Slab::new(),
@@ -65,6 +69,11 @@ impl Swarm {
             serial: 0,
             receive_bytes: None,
         })
+    }
+
+    /// The same, of people who talk so.
+    pub fn speaking(to: SocketAddr, tongue: Tongue) -> io::Result<Swarm> {
+        Ok(Swarm { tongue, ..Swarm::new(to)? })
     }
 
     /// Connections opened from now on have receive buffers of the smallest size, so that the server

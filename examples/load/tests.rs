@@ -15,6 +15,7 @@ use crate::server::Source;
 use crate::stub::{self, Habit};
 use crate::stub_files::{self, Care};
 use crate::swarm::Swarm;
+use crate::tongue::Tongue;
 
 #[test]
 fn everything_arrives_from_a_server_that_does_its_work() {
@@ -52,6 +53,17 @@ fn a_steady_room_has_latencies() {
     assert!(figure(&stage, "p50").value > 0.0);
     assert_eq!(figure(&stage, "lost").value, 0.0);
     assert!(figure(&stage, "logins").value > 0.0);
+}
+
+#[test]
+fn another_program_is_spoken_to_in_irc() {
+    let mut stage = Stage { tongue: Tongue::Irc, ..stage() };
+    let options = latency::Options { members: 5, rate: 200, seconds: 0.3, logins: 0 };
+    latency::run(&mut stage, &options).unwrap();
+    assert_eq!(figure(&stage, "lost").value, 0.0);
+    let options = fanout::Options { members: 5, history: true, seconds: 0.2, window: 100 };
+    fanout::run(&mut stage, &options).unwrap();
+    assert!(figure(&stage, "deliveries").value > 0.0);
 }
 
 #[test]
@@ -134,7 +146,7 @@ fn stage() -> Stage {
 fn stage_at(address: SocketAddr) -> Stage {
     let source = Source::Running { address, pid: Some(std::process::id()) };
     // The bare limit is another process of this program, which a test is not.
-    Stage { source, report: Report::new(false), runs: 1, bare: false }
+    Stage { source, report: Report::new(false), runs: 1, bare: false, tongue: Tongue::Text }
 }
 
 fn figure<'a>(stage: &'a Stage, part: &str) -> &'a Figure {

@@ -36,6 +36,9 @@ mod random;
 #[allow(dead_code)]
 mod swarm;
 mod talker;
+#[path = "../load/tongue.rs"]
+#[allow(dead_code)]
+mod tongue;
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -24,7 +24,7 @@ pub fn run(stage: &mut Stage, options: &Options) -> Outcome<()> {
     let &Options { members, history, seconds, window } = options;
     let how_long = Duration::from_secs_f64(seconds);
     let server = Server::start(&stage.source, &Wishes { history, ..Wishes::default() })?;
-    let mut swarm = Swarm::new(server.address)?;
+    let mut swarm = Swarm::speaking(server.address, stage.tongue)?;
     let keys = people::room(&mut swarm, SENDERS + members, ROOM, |index| format!("s{index:04}"))?;
     let (mut served, mut bare, mut ratios, mut cores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut faults = Faults::default();

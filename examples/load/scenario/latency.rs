@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use crate::Outcome;
+use crate::bare::Process;
 use crate::chat::{Chat, Way};
 use crate::cores::Apart;
 use crate::figures::{Figure, Report, progress};
+use crate::ledger::Faults;
 use crate::people;
 use crate::scenario::Stage;
 use crate::scenario::storm::Storm;
@@ -24,7 +28,7 @@ pub struct Options {
 pub fn run(stage: &mut Stage, options: &Options) -> Outcome<()> {
     let &Options { members, rate, seconds, logins } = options;
     let server = Server::start(&stage.source, &Wishes::default())?;
-    let mut swarm = Swarm::new(server.address)?;
+    let mut swarm = Swarm::speaking(server.address, stage.tongue)?;
     let keys = people::room(&mut swarm, members, ROOM, |index| format!("s{index:04}"))?;
     let mut chat = talkers(&keys);
     let mut what = format!("{members} members, {rate} messages/s");
@@ -51,7 +55,26 @@ pub fn run(stage: &mut Stage, options: &Options) -> Outcome<()> {
                 .note(format!("{} refused as busy, {} failed", weather.busy, weather.failed)),
         );
     }
+    if stage.bare && logins == 0 {
+        let bare = bare(members, rate, seconds)?;
+        stage.report.latencies(&format!("{what}: bare relay"), &bare);
+    }
     conclude(&mut stage.report, &chat)
+}
+
+/// The latencies of as many messages to as many people through a loop that does nothing else.
+fn bare(members: usize, rate: u32, seconds: f64) -> Outcome<Histogram<u64>> {
+    progress(&format!("{seconds} seconds of a bare relay"));
+    let relay = Process::start(["bare-relay"])?;
+    let mut swarm = Swarm::new(relay.address)?;
+    let keys = (0..members).map(|_| swarm.open(false)).collect::<Result<Vec<_>, _>>()?;
+    people::settle(&mut swarm)?;
+    let mut chat = talkers(&keys);
+    chat.steady(&mut swarm, rate, Duration::from_secs_f64(seconds), false)?;
+    if !chat.ended.is_empty() || chat.faults() != Faults::default() {
+        return Err(chat.complaint("the bare relay was disturbed").into());
+    }
+    Ok(chat.latencies)
 }
 
 /// Private messages between pairs.

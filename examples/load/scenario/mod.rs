@@ -13,6 +13,7 @@ pub mod transfers;
 
 use crate::figures::Report;
 use crate::server::Source;
+use crate::tongue::Tongue;
 
 /// What all scenarios share.
 pub struct Stage {
@@ -20,6 +21,8 @@ pub struct Stage {
     pub report: Report,
     /// A rate is the median of so many measurements.
     pub runs: usize,
-    /// Measure the bare limits beside the fan-out and the files.
+    /// Measure the bare limits beside the fan-out, the latency and the files.
     pub bare: bool,
+    /// How people talk to the server; only the fan-out and the latency know others than ours.
+    pub tongue: Tongue,
 }
