@@ -2,7 +2,7 @@
 
 use super::tests::Talk;
 use super::*;
-use crate::client::session::event::{Event, Unsent};
+use crate::client::session::event::{Event, Lost, Unsent};
 use crate::dialect::{self, Dialect};
 use crate::proto::command::{Command, Paging};
 use crate::proto::event::{Access, Answer, Event as Told, Named, Status};

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::client::session::event::Event;
+use crate::client::session::event::{Event, Lost};
 use crate::proto::event::Answer;
 use crate::proto::time::Timestamp;
 

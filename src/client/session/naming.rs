@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::client::scrollback::Kind;
 use crate::client::session::answers::is_passing;
+use crate::client::session::connection::as_ms;
 use crate::client::session::event::{Event, LoggedIn, Lost, Place};
 use crate::client::session::room::{Room, Stage};
-use crate::client::session::{Login, Phase, ROOMS_MAX, Session, as_ms};
+use crate::client::session::{Login, Phase, ROOMS_MAX, Session};
 use crate::client::wire::{self, Refused};
 use crate::proto::limits::SAY_KEY_KEPT;
 use crate::proto::name::RoomName;

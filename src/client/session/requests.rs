@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::client::session::answers::{Expected, Outstanding};
+use crate::client::session::connection::QUIT_PATIENCE;
 use crate::client::session::entering::joined;
 use crate::client::session::event::{Event, Failure, Place, Ticket, Unsent};
 use crate::client::session::room::{Room, Saying, Stage};
@@ -149,7 +150,7 @@ impl Session {
         self.events.push_back(Event::Answered { ticket, outcome: Ok(Answer::Quit { text: None }) });
         if matches!(self.phase, Phase::Online { .. }) {
             self.send(&Command::Quit { text: text.map(Into::into) }, Outstanding::Quit);
-            self.phase = Phase::Quitting { until: now.mono + super::QUIT_PATIENCE };
+            self.phase = Phase::Quitting { until: now.mono + QUIT_PATIENCE };
         } else if self.phase != Phase::Stopped {
             self.stop(super::Stop::Quit);
         }

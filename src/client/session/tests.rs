@@ -1,7 +1,7 @@
 //! What a session does, told as dialogues with a scripted server.
 
 use super::*;
-use crate::client::session::event::Event;
+use crate::client::session::event::{Event, Lost};
 use crate::proto::command::Command;
 use crate::proto::time::{Instant, Timestamp};
 
