@@ -151,7 +151,6 @@ impl Engine {
             self.hub.reply(now, reply, &mut self.effects);
             self.apply(now, io);
         }
-        self.fire_timers(now, io);
         for id in std::mem::take(&mut self.drained) {
             // Told something more since then, it has not taken everything.
             if self.conn_mut(id).is_some_and(|conn| !conn.flags.await_drain) {
@@ -161,6 +160,8 @@ impl Engine {
         }
         self.serve_ready(now, io);
         self.serve_data(now, io);
+        // After what has come: whoever spoke in time is not to blame for a server that comes late to it.
+        self.fire_timers(now, io);
         self.flush_dirty(now, io);
         self.close_doomed(now, io);
         if cfg!(debug_assertions) {
