@@ -4,7 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::client::{account, pipe};
 use crate::harness::home::Home;
@@ -100,11 +101,16 @@ impl Scene {
     /// Receives so many files, and leaves; what was said about each.
     #[track_caller]
     pub fn received(&self, name: &str, from: &str, count: usize) -> Vec<String> {
+        self.receiving(name, from, count).1
+    }
+
+    /// The same, and it goes on.
+    #[track_caller]
+    pub fn receiving(&self, name: &str, from: &str, count: usize) -> (Process, Vec<String>) {
         let mut process = Process::start(&mut self.receive(name, from));
         let lines = (0..count).map(|_| process.line_within(PATIENCE).expect("it goes on"));
-        let lines: Vec<String> = lines.collect();
-        process.kill();
-        lines
+        let lines = lines.collect();
+        (process, lines)
     }
 
     /// `sotto receive --once`, to its end.
@@ -123,6 +129,16 @@ impl Scene {
         json.login(name);
         let page = json.ok(serde_json::json!({"cmd": "files"}));
         page["files"].as_array().expect("a page").len()
+    }
+
+    /// Waits until the server keeps no file: it is told by and by what nobody needs any more, and removes it then.
+    #[track_caller]
+    pub fn until_nothing_is_kept(&self) {
+        let end = Instant::now() + PATIENCE;
+        while !self.blobs().is_empty() {
+            assert!(Instant::now() < end, "it still keeps {:?}", self.blobs());
+            thread::yield_now();
+        }
     }
 
     /// The files that the server keeps, whole ones and halves.

@@ -48,7 +48,7 @@ fn what_is_declined_by_all_is_removed() {
     bob.types("/decline\n");
     bob.until("*** a.txt from alice: declined");
     assert_eq!(bob.ends().status, Some(0));
-    assert!(scene.blobs().is_empty(), "{:?}", scene.blobs());
+    scene.until_nothing_is_kept();
 }
 
 #[test]
@@ -108,7 +108,8 @@ fn in_a_room_everybody_with_keys_gets_it_and_it_is_uploaded_once() {
         check_same(&file, &scene.inbox(name).join("menu.txt"));
         talker.ends();
     }
-    assert!(scene.blobs().is_empty(), "everybody has it: {:?}", scene.blobs());
+    // Everybody has it.
+    scene.until_nothing_is_kept();
     alice.ends();
 }
 
