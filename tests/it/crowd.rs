@@ -85,7 +85,8 @@ fn a_large_room_is_told_together_who_comes_and_goes() {
     }
     let together = members.notices.iter().filter(|notice| notice["kind"] == "presence");
     assert!(together.count() > 0, "{:?}", members.notices);
-    scene.play("bob < ⋮\nbob < *** …have…#lobby…");
+    // Once, or more often where the machine is slow.
+    scene.play("bob < ⋮\nbob < *** …have…#lobby…\nbob < ⋮");
 }
 
 #[test]
