@@ -42,9 +42,8 @@ fn private_messages_and_programs_have_the_same_rate() {
     let server = Server::with(&ONE_A_SECOND);
     let mut alice = server.json_guest("alice");
     let _bob = server.json_guest("bob");
-    let ids: Vec<i64> =
-        (0..5).map(|_| alice.send(json!({"cmd": "msg", "user": "bob", "text": "hi"}))).collect();
-    let replies: Vec<_> = ids.into_iter().map(|id| alice.reply(id)).collect();
+    let requests = (0..5).map(|_| json!({"cmd": "msg", "user": "bob", "text": "hi"}));
+    let replies = alice.at_once(requests);
     let refused = replies.iter().filter(|reply| reply["err"]["code"] == "too-fast").count();
     assert!((1..=2).contains(&refused), "{replies:?}");
 }

@@ -286,10 +286,10 @@ fn sessions_that_cannot_read_it_are_told_once() {
 fn it_counts_as_a_message() {
     let server = Server::with(&["limits.messages_per_second = 1", "limits.message_burst = 2"]);
     let (mut alice, _bob) = two(&server);
-    alice.send("bob", &[1], "one");
-    alice.send("bob", &[1], "two");
-    let sending = alice.sending("bob", &[1], "three");
-    assert_eq!(alice.json.err(sending), "too-fast");
+    let sending = ["one", "two", "three"].map(|text| alice.sending("bob", &[1], text));
+    let replies = alice.json.at_once(sending);
+    assert!(replies[0]["ok"].is_object() && replies[1]["ok"].is_object(), "{replies:?}");
+    assert_eq!(replies[2]["err"]["code"], "too-fast", "{replies:?}");
 }
 
 #[test]

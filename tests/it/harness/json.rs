@@ -50,6 +50,20 @@ impl Json {
         }
     }
 
+    /// Sends all of these in one piece, so that no time passes between them, and gives their replies.
+    #[track_caller]
+    pub fn at_once(&mut self, requests: impl IntoIterator<Item = Value>) -> Vec<Value> {
+        let (mut lines, mut ids) = (String::new(), Vec::new());
+        for mut request in requests {
+            self.last_id += 1;
+            request["id"] = self.last_id.into();
+            ids.push(self.last_id);
+            lines += &format!("{request}\n");
+        }
+        self.wire.send(lines.as_bytes());
+        ids.into_iter().map(|id| self.reply(id)).collect()
+    }
+
     #[track_caller]
     pub fn request(&mut self, request: Value) -> Value {
         let id = self.send(request);
