@@ -12,6 +12,21 @@ use crate::harness::text::Text;
 use crate::harness::wire::Wire;
 
 const AT_ONCE: &str = "banner_delay = \"1ms\"";
+/// For those who speak first, and whom nobody shall wait for too long.
+const SOON: &str = "banner_delay = \"250ms\"";
+const DELAY: Duration = Duration::from_millis(250);
+
+/// A connection that says this before its banner is due. A test that was held up for so long tries again.
+fn speaks_first(server: &Server, words: &[u8]) -> Wire {
+    loop {
+        let begun = Instant::now();
+        let mut wire = server.wire();
+        wire.send(words);
+        if begun.elapsed() < DELAY {
+            return wire;
+        }
+    }
+}
 
 /// Reads the banner and gives the connection.
 fn with_banner(mut wire: Wire) -> Text {
@@ -24,18 +39,18 @@ fn with_banner(mut wire: Wire) -> Text {
 
 #[test]
 fn a_silent_client_gets_the_banner_after_the_delay() {
-    let server = Server::with(&["banner_delay = \"250ms\""]);
+    let server = Server::with(&[SOON]);
     let start = Instant::now();
     let mut text = with_banner(server.wire());
-    assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= DELAY, "{:?}", start.elapsed());
     text.send("/nick alice");
     text.expect("*** {alice}");
 }
 
 #[test]
-// Long enough for a handshake to begin on a busy machine: the delay counts before it as well.
 fn a_silent_client_over_tls_gets_the_banner_too() {
-    let server = Server::with(&["banner_delay = \"2s\""]);
+    // Long enough for a handshake to begin on a busy machine: the delay counts before it as well.
+    let server = Server::with(&["banner_delay = \"5s\""]);
     let mut text = with_banner(server.tls());
     text.send("/nick alice");
     text.expect("*** {alice}");
@@ -43,9 +58,8 @@ fn a_silent_client_over_tls_gets_the_banner_too() {
 
 #[test]
 fn who_speaks_first_gets_no_banner() {
-    let server = Server::with(&["banner_delay = \"2s\""]);
-    let mut early = server.text();
-    early.send("/nick alice");
+    let server = Server::with(&[SOON]);
+    let mut early = Text::new(speaks_first(&server, b"/nick alice\n"));
     early.expect("*** {alice}");
     // Whoever came later has waited out the delay, so the early one's is over as well.
     with_banner(server.wire());
@@ -100,9 +114,8 @@ fn tls_after_the_banner_is_closed() {
 
 #[test]
 fn a_json_client_gets_no_banner() {
-    let server = Server::with(&["banner_delay = \"250ms\""]);
-    let mut json = server.json();
-    json.wire.send(b"{");
+    let server = Server::with(&[SOON]);
+    let mut json = Json::new(speaks_first(&server, b"{"));
     with_banner(server.wire());
     json.wire.send(b"\"id\":1,\"cmd\":\"hello\",\"version\":1}\n");
     assert_eq!(json.receive()["re"], 1);
@@ -110,9 +123,8 @@ fn a_json_client_gets_no_banner() {
 
 #[test]
 fn a_line_begun_before_the_banner_is_no_silence() {
-    let server = Server::with(&["banner_delay = \"250ms\""]);
-    let mut slow = server.text();
-    slow.wire.send(b"/nick al");
+    let server = Server::with(&[SOON]);
+    let mut slow = Text::new(speaks_first(&server, b"/nick al"));
     with_banner(server.wire());
     slow.wire.send(b"ice\n");
     slow.expect("*** {alice}");
@@ -174,7 +186,8 @@ fn binary_hurts_nobody() {
     for opening in openings {
         let mut wire = server.wire();
         wire.send(opening);
-        wire.send(b"\n/quit\n");
+        // It may be closed by now.
+        let _ = wire.try_send(b"\n/quit\n");
         wire.rest();
     }
     server.text().ask("/help");
