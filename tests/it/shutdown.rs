@@ -68,7 +68,7 @@ fn what_was_said_before_the_stop_is_delivered_and_kept() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let mut server = Server::with(&["shutdown_timeout = \"60s\"", "limits.messages_per_second = 0"]);
+    let mut server = Server::with(&["shutdown_timeout = \"10m\"", "limits.messages_per_second = 0"]);
     let mut alice = server.json_guest("alice");
     let mut slow = server.json_guest("slow");
     alice.join("lobby");
@@ -81,7 +81,7 @@ fn a_second_signal_ends_it_at_once() {
     server.process.signal("TERM");
     while alice.event()["kind"] != "shutdown" {}
     server.process.signal("TERM");
-    // The deadline of the harness is far below the minute that the queue would have been waited for.
+    // The deadline of the harness is far below the minutes that the queue would have been waited for.
     server.process.finish();
 }
 

@@ -11,7 +11,7 @@ use super::PASSWORD;
 use super::process::{Told, run, sottod};
 
 /// What tests run with: cheap password hashes, no banner for a test that was held up, no motd.
-const BASE: [&str; 3] = ["banner_delay = \"10s\"", "motd = \"\"", "accounts.bcrypt_cost = 4"];
+const BASE: [&str; 3] = ["banner_delay = \"1m\"", "motd = \"\"", "accounts.bcrypt_cost = 4"];
 
 pub struct Home {
     dir: TempDir,
