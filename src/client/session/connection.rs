@@ -1,5 +1,5 @@
-//! The connection of a session: when it is wanted, what comes on it, when it is given up, and how long to rest
-//! before the next.
+//! The connection of a session: when it is wanted, what comes on it, when it is given up, and how long to
+//! rest before the next.
 
 use std::time::Duration;
 
