@@ -21,8 +21,8 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::client::transfer::connection::{Failed, Told};
 use crate::client::transfer::job::{Download, Order, Report, Trouble};
+use crate::client::transfer::part::{self, Part};
 use crate::client::transfer::piece::PIECE_BYTES;
-use crate::client::transfer::place::{self, Part};
 use crate::client::transfer::pool::Lease;
 use crate::client::transfer::record::Blob;
 use crate::client::transfer::stream::Broken;
@@ -70,8 +70,8 @@ pub fn download(desk: &Desk, job: Download) -> Result<(), Halt> {
 
 /// Gives the file its name; `None` if there is no half any more.
 fn settle(part: &Part, name: &str) -> Result<Option<PathBuf>, Halt> {
-    match place::reopen_part(part).map_err(local)? {
-        Some(_) => place::settle(part, name).map(Some).map_err(local),
+    match part::reopen_part(part).map_err(local)? {
+        Some(_) => part::settle(part, name).map(Some).map_err(local),
         None => Ok(None),
     }
 }
@@ -79,7 +79,7 @@ fn settle(part: &Part, name: &str) -> Result<Option<PathBuf>, Halt> {
 /// The half that there is, or a new one; whether there is something in it.
 fn open_part(desk: &Desk, job: &Download) -> Result<(Part, File, bool), Halt> {
     if let Some(part) = &job.part
-        && let Some(file) = place::reopen_part(part).map_err(local)?
+        && let Some(file) = part::reopen_part(part).map_err(local)?
     {
         return Ok((part.clone(), file, true));
     }
@@ -91,7 +91,7 @@ fn open_part(desk: &Desk, job: &Download) -> Result<(Part, File, bool), Halt> {
             Ok(_) => {}
             Err(halt) => {
                 // Nothing was written to it, and perhaps nobody has heard that it was made.
-                let _ = place::remove_part(&part);
+                let _ = part::remove_part(&part);
                 return Err(halt);
             }
         }
@@ -101,18 +101,18 @@ fn open_part(desk: &Desk, job: &Download) -> Result<(Part, File, bool), Halt> {
 /// An empty half at a place that is kept.
 fn make_part(desk: &Desk, job: &Download) -> Result<(Part, File), Halt> {
     if let Some(path) = &job.making
-        && let Some(made) = place::adopt_part(path).map_err(local)?
+        && let Some(made) = part::adopt_part(path).map_err(local)?
     {
         return Ok(made);
     }
-    for path in place::part_paths(&job.into, &job.name) {
+    for path in part::part_paths(&job.into, &job.name) {
         desk.report(Report::Making(path.clone()));
         while desk.order()? != Order::Make {}
-        if let Some(made) = place::create_part(&path).map_err(local)? {
+        if let Some(made) = part::create_part(&path).map_err(local)? {
             return Ok(made);
         }
     }
-    Err(local(place::taken(&job.name)))
+    Err(local(part::taken(&job.name)))
 }
 
 /// Fetches everything that is missing into the file.

@@ -14,7 +14,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::client::transfer::place::{Part, Stamp};
+use crate::client::transfer::part::Part;
+use crate::client::transfer::place::Stamp;
 use crate::client::transfer::record::Blob;
 use crate::client::transfer::unpack::Wrong;
 use crate::e2e::file::{ChunkTag, FileKey, PREFIX_BYTES};

@@ -14,7 +14,7 @@
 //!   [`connection`], frames on a [`stream`] of bytes.
 //! - [`piece`] plans how a blob is cut; [`pack`] makes its pieces out of a file, [`unpack`] a file out of
 //!   its bytes. Neither opens anything.
-//! - [`place`] gives files their names, and never writes over one.
+//! - [`place`] tells where files come from; [`part`] gives them their names, and never writes over one.
 //! - [`pace`] tells how fast it goes and how long it takes, [`list`] how far everything is; [`typed`] reads
 //!   what users type.
 
@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod list;
 pub mod pace;
 pub mod pack;
+pub mod part;
 pub mod piece;
 pub mod place;
 pub mod pool;

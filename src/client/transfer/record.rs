@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::client::private::row::{Change, Rows, Table};
-use crate::client::transfer::place::{Part, Stamp};
+use crate::client::transfer::part::Part;
+use crate::client::transfer::place::Stamp;
 use crate::client::transfer::written_path;
 use crate::e2e::content::FileNote;
 use crate::e2e::file::{ChunkTag, FileKey, PREFIX_BYTES};

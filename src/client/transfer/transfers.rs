@@ -19,6 +19,7 @@ use crate::client::transfer::ledger::news::{News, Subject, What};
 use crate::client::transfer::ledger::receiving::{Offer, Unfit};
 use crate::client::transfer::ledger::sending::Wish;
 use crate::client::transfer::ledger::{Fresh, Ledger, Question, Reply, Unanswered, Want};
+use crate::client::transfer::part;
 use crate::client::transfer::place;
 use crate::client::transfer::pool::{Credentials, Pool};
 use crate::client::transfer::record::{Blob, Number};
@@ -327,9 +328,9 @@ impl Transfers {
                 let outcome = ground.note(number, &reader, note);
                 self.ledger.noted(now, number, &reader, outcome);
             }
-            Want::Remove(part) => {
-                if let Err(error) = place::remove_part(&part) {
-                    ground.complain(format!("{}: {error}", part.path.display()));
+            Want::Remove(half) => {
+                if let Err(error) = part::remove_part(&half) {
+                    ground.complain(format!("{}: {error}", half.path.display()));
                 }
             }
             Want::Start { number, job } => {

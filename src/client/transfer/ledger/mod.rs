@@ -32,7 +32,7 @@ use crate::client::transfer::job::{Job, Order, Report, Trouble};
 use crate::client::transfer::ledger::debts::Debts;
 use crate::client::transfer::ledger::news::{News, What};
 use crate::client::transfer::pace::Meter;
-use crate::client::transfer::place::Part;
+use crate::client::transfer::part::Part;
 use crate::client::transfer::record::{self, Blob, Kept, Number, Owed, Receiving, Record, Sending, Stage};
 use crate::client::transfer::transfers::Focus;
 use crate::e2e::content::FileNote;

@@ -7,7 +7,7 @@ use crate::client::transfer::job::{Download, Job, Order};
 use crate::client::transfer::ledger::debts::Debts;
 use crate::client::transfer::ledger::news::{News, What};
 use crate::client::transfer::ledger::{ENTRIES_MAX, Entry, Ledger, OFFERS_EACH_MAX, State, Want};
-use crate::client::transfer::place::Part;
+use crate::client::transfer::part::Part;
 use crate::client::transfer::record::{Blob, Making, Number, Owed, Receiving, Record, Sending, Stage};
 use crate::e2e::content::FileNote;
 use crate::proto::name::UserName;
