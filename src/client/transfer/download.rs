@@ -6,23 +6,25 @@
 //!                             └── buffers ─┘
 //! ```
 //!
-//! Where `NAME.part` will be is kept before it is made, and that it was made before anything is written to
-//! it: so a crash never leaves one that nobody knows of, nor takes somebody else's for it.
+//! The half is made under a name that is drawn, and kept before. What becomes of it, `NAME.part`, is kept
+//! before it gets that name, and it has it before anything is written to it: so a crash never leaves a half
+//! that nobody knows of, nor takes somebody else's file for it.
 //!
 //! What lies in `NAME.part` from before is read first, and the download goes on behind it. Should the
 //! whole then not be what it must be, the disk may be to blame: everything is fetched once more.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::client::transfer::connection::{Failed, Told};
 use crate::client::transfer::job::{Download, Order, Report, Trouble};
-use crate::client::transfer::part::{self, Part};
+use crate::client::transfer::part::{self, Half, Part};
 use crate::client::transfer::piece::PIECE_BYTES;
+use crate::client::transfer::place::Inode;
 use crate::client::transfer::pool::Lease;
 use crate::client::transfer::record::Blob;
 use crate::client::transfer::stream::Broken;
@@ -78,38 +80,40 @@ fn settle(part: &Part, name: &str) -> Result<Option<PathBuf>, Halt> {
 
 /// The half that there is, or a new one; whether there is something in it.
 fn open_part(desk: &Desk, job: &Download) -> Result<(Part, File, bool), Halt> {
+    // As long as it has its first name, somebody else has the second one.
+    if let Some(draft) = &job.making
+        && let Some(file) = part::reopen_draft(draft).map_err(local)?
+    {
+        return Ok((name_part(desk, job, draft, &file)?, file, false));
+    }
     if let Some(part) = &job.part
         && let Some(file) = part::reopen_part(part).map_err(local)?
     {
         return Ok((part.clone(), file, true));
     }
-    let (part, file) = make_part(desk, job)?;
-    desk.report(Report::Part(part.clone()));
-    loop {
-        match desk.order() {
-            Ok(Order::Write) => return Ok((part, file, false)),
-            Ok(_) => {}
-            Err(halt) => {
-                // Nothing was written to it, and perhaps nobody has heard that it was made.
-                let _ = part::remove_part(&part);
-                return Err(halt);
-            }
-        }
+    let draft = part::draft_path(&job.into).map_err(local)?;
+    desk.report(Report::Making(draft.clone()));
+    while desk.order()? != Order::Make {}
+    let file = part::create_draft(&draft).map_err(local)?;
+    if let Err(halt) = desk.check() {
+        // Who called it off may have looked for it before it was there. Later, it is found.
+        let _ = Half { draft: Some(draft), part: None }.remove();
+        return Err(halt);
     }
+    Ok((name_part(desk, job, &draft, &file)?, file, false))
 }
 
-/// An empty half at a place that is kept.
-fn make_part(desk: &Desk, job: &Download) -> Result<(Part, File), Halt> {
-    if let Some(path) = &job.making
-        && let Some(made) = part::adopt_part(path).map_err(local)?
-    {
-        return Ok(made);
-    }
-    for path in part::part_paths(&job.into, &job.name) {
-        desk.report(Report::Making(path.clone()));
-        while desk.order()? != Order::Make {}
-        if let Some(made) = part::create_part(&path).map_err(local)? {
-            return Ok(made);
+/// Gives what was just made the name of a half, which is kept before.
+fn name_part(desk: &Desk, job: &Download, draft: &Path, file: &File) -> Result<Part, Halt> {
+    let id = Inode::of(&file.metadata().map_err(local)?);
+    // After a crash it may have both names, on a system where that takes two steps.
+    let begun = job.part.iter().filter(|part| part.id == id).map(|part| part.path.clone());
+    for path in begun.chain(part::part_paths(&job.into, &job.name)) {
+        let part = Part { path, id };
+        desk.report(Report::Part(part.clone()));
+        while desk.order()? != Order::Write {}
+        if part::name_part(draft, &part).map_err(local)? {
+            return Ok(part);
         }
     }
     Err(local(part::taken(&job.name)))

@@ -50,7 +50,7 @@ pub struct Download {
     pub into: PathBuf,
     /// What there is of it.
     pub part: Option<Part>,
-    /// Where an earlier session was about to make the half of it.
+    /// Where the half of it was made, before it had a name.
     pub making: Option<PathBuf>,
     /// That is all of it, and verified.
     pub whole: bool,
@@ -61,11 +61,11 @@ pub struct Download {
 pub enum Order {
     /// The tags of this many chunks are kept.
     Kept(u32),
-    /// It is kept where the half of the file will be: it may be made.
+    /// It is kept where the half of the file is made: it may be.
     Make,
     /// It is kept that the file is whole: it may get its name.
     Settle,
-    /// It is kept which file the half is: it may be written to.
+    /// It is kept which file the half is, and what it is called: it may have that name, and be written to.
     Write,
 }
 
@@ -81,9 +81,9 @@ pub enum Report {
         first: u32,
         tags: Vec<ChunkTag>,
     },
-    /// There will be half a file here.
+    /// Half a file is made here.
     Making(PathBuf),
-    /// There is half a file now, with nothing in it.
+    /// It is there, with nothing in it, and gets this name.
     Part(Part),
     /// The file has its name; `None` if it was given before a crash, and nobody knows which.
     Placed(Option<PathBuf>),

@@ -1,10 +1,14 @@
 //! Where a file goes: names, collisions, and the one step in which half a file becomes a whole one.
 //!
 //! ```text
-//! part_paths:   NAME.part, or NAME (1).part ..
-//! create_part:  an empty one                       (never one that is there)
+//! draft_path:   .sotto-RANDOM
+//! create_draft: an empty file there
+//! name_part:    .sotto-RANDOM ─► NAME.part, or NAME (1).part ..
 //! settle:       NAME.part ─► synced ─► NAME, or NAME (1) ..
 //! ```
+//!
+//! A half is made where nobody else makes anything, for the name is drawn: what lies there after a crash is
+//! ours, whereas an empty `NAME.part` may be anybody's. It is not written to before it has its second name.
 //!
 //! Names come from strangers: they go through [`safe_name`] here, so that nobody can forget it, and the
 //! directory is that of the user. Nothing is ever written over, whoever else creates files meanwhile.
@@ -13,6 +17,7 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::client::transfer::place::Inode;
@@ -27,6 +32,14 @@ pub struct Part {
     pub id: Inode,
 }
 
+/// Half a file under either of its names, for who wants to be rid of it.
+#[derive(Debug, Default)]
+pub struct Half {
+    /// Where it was made; there it is until it has its second name.
+    pub draft: Option<PathBuf>,
+    pub part: Option<Part>,
+}
+
 /// Where the first half of a file may be, the best place first; those are left out where something is.
 pub fn part_paths(directory: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
     let name = safe_name(name);
@@ -35,33 +48,36 @@ pub fn part_paths(directory: &Path, name: &str) -> impl Iterator<Item = PathBuf>
     paths.map(move |name| directory.join(name)).filter(|path| fs::symlink_metadata(path).is_err())
 }
 
-/// Makes an empty file for the first half of one; `None`: somebody else has made one there.
-pub fn create_part(path: &Path) -> io::Result<Option<(Part, File)>> {
-    match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
-        Ok(file) => {
-            let id = Inode::of(&file.metadata()?);
-            Ok(Some((Part { path: path.to_path_buf(), id }, file)))
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-        Err(error) => Err(error),
-    }
+/// Where a half is made: a name that nobody else has, nor can be sent by anybody.
+pub fn draft_path(directory: &Path) -> io::Result<PathBuf> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(directory.join(format!("{DRAFT_PREFIX}{}", HEXLOWER.encode(&bytes))))
 }
 
-/// The half that was made just before a crash. Nothing was written to it yet, so a file that is not empty
-/// is somebody else's.
-pub fn adopt_part(path: &Path) -> io::Result<Option<(Part, File)>> {
-    let empty = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.is_file() && metadata.len() == 0,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+/// Makes the empty file that becomes a half.
+pub fn create_draft(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).open(path)
+}
+
+/// The half that was made just before a crash, and has no other name yet.
+pub fn reopen_draft(path: &Path) -> io::Result<Option<File>> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    };
-    if !empty {
-        return Ok(None);
     }
-    let file = OpenOptions::new().read(true).write(true).open(path)?;
-    let metadata = file.metadata()?;
-    let part = Part { path: path.to_path_buf(), id: Inode::of(&metadata) };
-    Ok((metadata.is_file() && metadata.len() == 0).then_some((part, file)))
+    OpenOptions::new().read(true).write(true).open(path).map(Some)
+}
+
+/// Gives what was made its second name; `false` if somebody has that already.
+pub fn name_part(draft: &Path, part: &Part) -> io::Result<bool> {
+    match rename_without_replacing(draft, part.id, &part.path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Opens the half that was made earlier; `None` if it is not there any more, or is another file.
@@ -78,11 +94,28 @@ pub fn reopen_part(part: &Part) -> io::Result<Option<File>> {
     Ok(same(&file.metadata()?).then_some(file))
 }
 
-/// Removes the half, if it is the one that was made.
-pub fn remove_part(part: &Part) -> io::Result<()> {
-    match reopen_part(part)? {
-        Some(_) => fs::remove_file(&part.path),
-        None => Ok(()),
+impl Half {
+    /// Removes it, whichever of its names it has.
+    pub fn remove(&self) -> io::Result<()> {
+        let removed = self.draft.as_ref().map(fs::remove_file);
+        let unnamed = matches!(removed, Some(Ok(())));
+        if let Some(Err(error)) = removed
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        match &self.part {
+            // It did not have that name yet. Where files have no numbers, nothing else tells what is there.
+            Some(part) if unnamed && part.id == Inode::default() => Ok(()),
+            Some(part) if reopen_part(part)?.is_some() => fs::remove_file(&part.path),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a user would look for it.
+    pub fn path(&self) -> &Path {
+        let part = self.part.as_ref().map(|part| &part.path);
+        part.or(self.draft.as_ref()).map_or(Path::new(""), |path| path)
     }
 }
 
@@ -92,7 +125,7 @@ pub fn settle(part: &Part, name: &str) -> io::Result<PathBuf> {
     let directory = part.path.parent().unwrap_or(Path::new("."));
     for number in 0..NAMES_MAX {
         let path = directory.join(numbered(&name, number));
-        match rename_without_replacing(part, &path) {
+        match rename_without_replacing(&part.path, part.id, &path) {
             Ok(()) => {
                 sync_directory(directory)?;
                 return Ok(path);
@@ -115,33 +148,33 @@ pub fn taken(name: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, text)
 }
 
-fn rename_without_replacing(part: &Part, to: &Path) -> io::Result<()> {
+fn rename_without_replacing(from: &Path, id: Inode, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
         use rustix::io::Errno;
-        match renameat_with(CWD, &part.path, CWD, to, RenameFlags::NOREPLACE) {
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(()),
             // Not every file system can do it.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    link_and_unlink(part, to)
+    link_and_unlink(from, id, to)
 }
 
 /// The same in two steps, of which the first never replaces anything. After a crash between them the
 /// second one is made up for.
-fn link_and_unlink(part: &Part, to: &Path) -> io::Result<()> {
-    match fs::hard_link(&part.path, to) {
-        Ok(()) => fs::remove_file(&part.path),
+fn link_and_unlink(from: &Path, id: Inode, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => fs::remove_file(from),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let is_it = part.id != Inode::default() && Inode::of(&fs::symlink_metadata(to)?) == part.id;
-            if is_it { fs::remove_file(&part.path) } else { Err(error) }
+            let is_it = id != Inode::default() && Inode::of(&fs::symlink_metadata(to)?) == id;
+            if is_it { fs::remove_file(from) } else { Err(error) }
         }
         // A file system without links, such as that of a memory stick: somebody who creates a file of
         // this name at this very moment loses it.
-        Err(_) if fs::symlink_metadata(to).is_err() => fs::rename(&part.path, to),
+        Err(_) if fs::symlink_metadata(to).is_err() => fs::rename(from, to),
         Err(_) => Err(io::ErrorKind::AlreadyExists.into()),
     }
 }
@@ -157,6 +190,8 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 
 /// Files of one name in a directory. Whoever sends more of them to somebody has them refused.
 pub const NAMES_MAX: u32 = 1_000;
+/// Names of files that come in begin with no dot.
+const DRAFT_PREFIX: &str = ".sotto-";
 
 #[cfg(test)]
 mod tests {
@@ -176,8 +211,18 @@ mod tests {
         names
     }
 
+    fn remove(draft: Option<&Path>, part: Option<&Part>) -> io::Result<()> {
+        Half { draft: draft.map(Path::to_path_buf), part: part.cloned() }.remove()
+    }
+
     fn make_part(directory: &Path, name: &str) -> Option<(Part, File)> {
-        part_paths(directory, name).find_map(|path| create_part(&path).expect("a part, or none"))
+        let draft = draft_path(directory).expect("random");
+        let file = create_draft(&draft).expect("made");
+        let id = Inode::of(&file.metadata().expect("there"));
+        let mut parts = part_paths(directory, name).map(|path| Part { path, id });
+        let part = parts.find(|part| name_part(&draft, part).expect("named, or taken"));
+        remove(Some(&draft), None).expect("it has its name, or goes");
+        part.map(|part| (part, file))
     }
 
     fn receive(directory: &Path, name: &str, content: &str) -> PathBuf {
@@ -205,9 +250,9 @@ mod tests {
         let to = home.path().join("a");
         fs::write(&to, "mine").expect("written");
         let (part, _) = make_part(home.path(), "a").expect("a part");
-        let error = link_and_unlink(&part, &to).expect_err("it is there");
+        let error = link_and_unlink(&part.path, part.id, &to).expect_err("it is there");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-        link_and_unlink(&part, &home.path().join("b")).expect("it is free");
+        link_and_unlink(&part.path, part.id, &home.path().join("b")).expect("it is free");
         assert_eq!(names(home.path()), ["a", "b"]);
         assert_eq!(fs::read_to_string(&to).expect("there"), "mine");
     }
@@ -218,7 +263,7 @@ mod tests {
         let home = directory();
         let (part, _) = make_part(home.path(), "a").expect("a part");
         fs::hard_link(&part.path, home.path().join("a")).expect("the first step");
-        link_and_unlink(&part, &home.path().join("a")).expect("it has its name already");
+        link_and_unlink(&part.path, part.id, &home.path().join("a")).expect("it has its name already");
         assert_eq!(names(home.path()), ["a"]);
     }
 
@@ -257,7 +302,7 @@ mod tests {
         fs::remove_file(&part.path).expect("removed");
         fs::write(&part.path, "theirs").expect("written");
         assert!(reopen_part(&part).expect("read").is_none());
-        remove_part(&part).expect("nothing to do");
+        remove(None, Some(&part)).expect("nothing to do");
         assert_eq!(names(home.path()), ["a.part", "other"]);
         drop(file);
     }
@@ -283,16 +328,28 @@ mod tests {
     }
 
     #[test]
-    fn a_half_that_nobody_has_written_to_is_taken_over_and_no_other_is() {
+    fn a_half_goes_whichever_of_its_names_it_has() {
         let home = directory();
-        let path = home.path().join("a.part");
-        assert!(adopt_part(&path).expect("looked").is_none(), "there is none");
-        let (made, file) = create_part(&path).expect("made").expect("nobody else's");
+        let draft = draft_path(home.path()).expect("random");
+        assert_ne!(draft, draft_path(home.path()).expect("random"));
+        assert!(reopen_draft(&draft).expect("looked").is_none(), "there is none");
+        remove(Some(&draft), None).expect("nothing to do");
+        let id = Inode::of(&create_draft(&draft).expect("made").metadata().expect("there"));
+        assert!(reopen_draft(&draft).expect("looked").is_some());
+        let part = Part { path: home.path().join("a.part"), id };
+        fs::write(&part.path, "somebody's").expect("written");
+        assert!(!name_part(&draft, &part).expect("looked"), "it is there");
+        remove(Some(&draft), Some(&part)).expect("removed");
+        assert_eq!(names(home.path()), ["a.part"]);
+
+        let (part, file) = make_part(home.path(), "b").expect("a part");
+        remove(Some(&draft), Some(&part)).expect("removed");
+        assert_eq!(names(home.path()), ["a.part"]);
         drop(file);
-        assert!(create_part(&path).expect("looked").is_none(), "it is there");
-        assert_eq!(adopt_part(&path).expect("looked").expect("it is empty").0, made);
-        fs::write(&path, "somebody's").expect("written");
-        assert!(adopt_part(&path).expect("looked").is_none());
-        assert!(adopt_part(home.path()).expect("looked").is_none(), "a directory");
+        // A system without numbers of files.
+        create_draft(&draft).expect("made");
+        let part = Part { path: home.path().join("a.part"), id: Inode::default() };
+        remove(Some(&draft), Some(&part)).expect("removed");
+        assert_eq!(names(home.path()), ["a.part"]);
     }
 }

@@ -84,7 +84,8 @@ pub struct Receiving {
 pub enum Stage {
     /// Nobody has decided yet.
     Offered,
-    /// To be fetched into this directory; the half of it once there is one, and where it is being made.
+    /// To be fetched into this directory; the half of it once there is one, and where that was made: there
+    /// it is until it has its name.
     Accepted {
         #[serde(with = "written_path")]
         into: PathBuf,
@@ -120,7 +121,7 @@ impl Owed {
     }
 }
 
-/// A path at which there was nothing when this was kept.
+/// A path that nobody else uses, for its name was drawn.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Making(#[serde(with = "written_path")] pub PathBuf);
 

@@ -19,7 +19,6 @@ use crate::client::transfer::ledger::news::{News, Subject, What};
 use crate::client::transfer::ledger::receiving::{Offer, Unfit};
 use crate::client::transfer::ledger::sending::Wish;
 use crate::client::transfer::ledger::{Fresh, Ledger, Question, Reply, Unanswered, Want};
-use crate::client::transfer::part;
 use crate::client::transfer::place;
 use crate::client::transfer::pool::{Credentials, Pool};
 use crate::client::transfer::record::{Blob, Number};
@@ -329,8 +328,8 @@ impl Transfers {
                 self.ledger.noted(now, number, &reader, outcome);
             }
             Want::Remove(half) => {
-                if let Err(error) = part::remove_part(&half) {
-                    ground.complain(format!("{}: {error}", half.path.display()));
+                if let Err(error) = half.remove() {
+                    ground.complain(format!("{}: {error}", half.path().display()));
                 }
             }
             Want::Start { number, job } => {

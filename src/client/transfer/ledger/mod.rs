@@ -32,7 +32,7 @@ use crate::client::transfer::job::{Job, Order, Report, Trouble};
 use crate::client::transfer::ledger::debts::Debts;
 use crate::client::transfer::ledger::news::{News, What};
 use crate::client::transfer::pace::Meter;
-use crate::client::transfer::part::Part;
+use crate::client::transfer::part::Half;
 use crate::client::transfer::record::{self, Blob, Kept, Number, Owed, Receiving, Record, Sending, Stage};
 use crate::client::transfer::transfers::Focus;
 use crate::e2e::content::FileNote;
@@ -108,8 +108,8 @@ pub enum Want {
     News(News),
     /// Send an encrypted message; [`Ledger::noted`] takes the outcome.
     Note { number: Number, reader: UserName, note: FileNote },
-    /// Remove half a file that nobody wants any more.
-    Remove(Part),
+    /// Remove half a file that nobody wants any more, which may still be where it was made.
+    Remove(Half),
     /// Start a worker.
     Start { number: Number, job: Job },
     /// Tell its worker.

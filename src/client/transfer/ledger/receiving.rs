@@ -7,7 +7,7 @@ use crate::client::transfer::job::{Download, Job, Order};
 use crate::client::transfer::ledger::debts::Debts;
 use crate::client::transfer::ledger::news::{News, What};
 use crate::client::transfer::ledger::{ENTRIES_MAX, Entry, Ledger, OFFERS_EACH_MAX, State, Want};
-use crate::client::transfer::part::Part;
+use crate::client::transfer::part::{Half, Part};
 use crate::client::transfer::record::{Blob, Making, Number, Owed, Receiving, Record, Sending, Stage};
 use crate::e2e::content::FileNote;
 use crate::proto::name::UserName;
@@ -160,10 +160,11 @@ impl Entry {
         wants.push_back(Want::Start { number: self.number, job });
     }
 
-    /// Whatever happens from now on, the half that is made there is known to be this file's.
+    /// Whatever happens from now on, what is made there is known to be the half of this file.
     pub(super) fn keep_making(&mut self, path: &Path, wants: &mut VecDeque<Want>) {
-        if let Record::Receiving(Receiving { stage: Stage::Accepted { making, .. }, .. }) = &mut self.record {
-            *making = Some(Making(path.to_path_buf()));
+        let Record::Receiving(receiving) = &mut self.record else { return };
+        if let Stage::Accepted { part, making, .. } = &mut receiving.stage {
+            (*part, *making) = (None, Some(Making(path.to_path_buf())));
             self.keep(wants);
             wants.push_back(Want::Tell { number: self.number, order: Order::Make });
         }
@@ -171,8 +172,8 @@ impl Entry {
 
     pub(super) fn keep_part(&mut self, made: Part, wants: &mut VecDeque<Want>) {
         let Record::Receiving(receiving) = &mut self.record else { return };
-        if let Stage::Accepted { part, making, .. } = &mut receiving.stage {
-            (*part, *making) = (Some(made), None);
+        if let Stage::Accepted { part, .. } = &mut receiving.stage {
+            *part = Some(made);
             self.keep(wants);
             wants.push_back(Want::Tell { number: self.number, order: Order::Write });
         }
@@ -193,10 +194,14 @@ impl Entry {
         }
         match &self.record {
             Record::Receiving(Receiving { stage, .. }) => match stage {
-                Stage::Accepted { part: Some(part), .. } | Stage::Whole { part } => {
-                    wants.push_back(Want::Remove(part.clone()));
+                Stage::Accepted { part: None, making: None, .. } | Stage::Offered => {}
+                Stage::Accepted { part, making, .. } => wants.push_back(Want::Remove(Half {
+                    draft: making.clone().map(|Making(path)| path),
+                    part: part.clone(),
+                })),
+                Stage::Whole { part } => {
+                    wants.push_back(Want::Remove(Half { draft: None, part: Some(part.clone()) }));
                 }
-                Stage::Accepted { part: None, .. } | Stage::Offered => {}
             },
             Record::Sending(Sending { blob: Some(blob), .. }) => debts.owe(Owed::Delete(*blob), wants),
             Record::Sending(_) => {}

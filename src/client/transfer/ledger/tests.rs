@@ -4,6 +4,7 @@ use super::*;
 use crate::client::private::row::Table;
 use crate::client::transfer::ledger::receiving::{Offer, Unfit};
 use crate::client::transfer::ledger::sending::{Unwilling, Wish};
+use crate::client::transfer::part::Part;
 use crate::client::transfer::place::{Inode, Stamp};
 use crate::client::transfer::transfers::Focus;
 use crate::client::transfer::unpack::Wrong;
@@ -60,7 +61,11 @@ impl Desk {
                 Want::Note { number, reader, note } => {
                     format!("note {} {} {:?} key {}", number.0, reader.shown(), note, note.key.reveal()[0])
                 }
-                Want::Remove(part) => format!("remove {}", part.path.display()),
+                Want::Remove(Half { draft, part }) => {
+                    let paths = draft.into_iter().chain(part.map(|part| part.path));
+                    let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+                    format!("remove {}", paths.join(" or "))
+                }
                 Want::Start { number, job: Job::Download(job) } => format!("start {} {job:?}", number.0),
                 Want::Start { number, job: Job::Upload(job) } => format!("start {} {job:?}", number.0),
                 Want::Tell { number, order } => format!("tell {} {order:?}", number.0),
@@ -180,7 +185,7 @@ fn a_file_comes_in_only_when_it_was_accepted() {
     desk.expect(&[]);
     desk.ledger.accept(desk.now, Number(1), "dir".into()).expect("an offer");
     desk.expect(&["keep", "start 1 Download(100 bytes, begun: false, whole: false)"]);
-    desk.report(1, Report::Making("dir/a_b.txt.part".into()));
+    desk.report(1, Report::Making("dir/.sotto-5".into()));
     desk.expect(&["keep", "tell 1 Make"]);
     desk.report(1, Report::Part(part()));
     desk.report(1, Report::Began { done: 0 });
@@ -462,6 +467,21 @@ fn cancelling_leaves_nothing_behind() {
     desk.ledger.cancel(desk.now, Number(3)).expect("there");
     desk.expect(&["call off 3", "remove dir/a_b.txt.part", "keep", "news a_b.txt from bob: cancelled"]);
     assert_eq!(desk.ledger.newest_offer(), Some(Number(3)), "it is an offer again");
+    // What was just made goes as well, with or without its name, in this session or the next.
+    for named in [false, true] {
+        desk.ledger.accept(desk.now, Number(3), "dir".into()).expect("an offer");
+        desk.report(3, Report::Making("dir/.sotto-5".into()));
+        if named {
+            desk.report(3, Report::Part(part()));
+        }
+        desk.wants();
+        desk.restart();
+        desk.wants();
+        desk.ledger.cancel(desk.now, Number(3)).expect("there");
+        let half = if named { "dir/.sotto-5 or dir/a_b.txt.part" } else { "dir/.sotto-5" };
+        let remove = format!("remove {half}");
+        desk.expect(&["call off 3", &remove, "keep", "news a_b.txt from bob: cancelled"]);
+    }
     desk.ledger.decline(Number(3)).expect("an offer");
     desk.expect(&["keep", "news a_b.txt from bob: declined", DECLINE]);
     desk.answer(OWED, Ok(Reply::Done));

@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
+use crate::client::private::row::{Change, Rows, Table};
 use crate::client::transfer::ledger::ACTIVE_MAX;
 use crate::client::transfer::ledger::news::What;
 use crate::client::transfer::piece::PIECE_BYTES;
-use crate::client::transfer::record::{self, Making, Receiving, Record, Stage};
+use crate::client::transfer::record::{self, Making, Number, Receiving, Record, Stage};
 use crate::client::transfer::tests::content;
 use crate::client::transfer::tests::desk::{Desk, names};
 use crate::client::transfer::tests::stub::Stub;
@@ -153,7 +156,7 @@ fn check_refused(what: impl FnOnce(&mut Vec<u8>), expected: &str) {
     let news = bob.finish().to_string();
     assert!(news.contains(expected), "expected {expected:?}, found {news:?}");
     assert!(names(&place.inbox()).is_empty(), "{:?} is left", names(&place.inbox()));
-    assert_eq!(bob.floor.rows.of(crate::client::private::row::Table::Transfers).count(), 0);
+    assert_eq!(bob.floor.rows.of(Table::Transfers).count(), 0);
 }
 
 #[test]
@@ -380,34 +383,95 @@ fn a_crash_around_the_last_step_leaves_one_file() {
     check_same(&file, &place.inbox().join("a.bin"));
 }
 
+/// Rows as they are when a program is killed that was just about to make the halves of these files.
+fn killed_before_making<'a>(bob: Desk<'a>, notes: &[&FileNote], into: &Path) -> (Desk<'a>, Vec<PathBuf>) {
+    let mut bob = bob;
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&kept);
+    bob.floor.before_keeping = Some(Box::new(move |value| {
+        let mut rows = Rows::default();
+        let row = |value| Change { table: Table::Transfers, key: vec![0; 8], value: Some(value) };
+        rows.apply(vec![row(Zeroizing::new(value.to_vec()))]);
+        let record = record::load(&rows).0.into_values().next().map(|kept| kept.record);
+        if let Some(Record::Receiving(receiving)) = record
+            && let Stage::Accepted { part: None, making: Some(_), .. } = &receiving.stage
+        {
+            seen.lock().unwrap().push(receiving);
+        }
+    }));
+    let numbers: Vec<Number> = notes.iter().map(|note| bob.accept(note, into)).collect();
+    bob.until(|_| kept.lock().unwrap().len() >= notes.len());
+    bob.floor.before_keeping = None;
+    for number in &numbers {
+        let now = bob.now();
+        bob.transfers.cancel(now, *number).expect("there");
+    }
+    bob.until(|_| names(into).is_empty());
+    let kept = std::mem::take(&mut *kept.lock().unwrap());
+    let mut places = Vec::new();
+    for receiving in kept {
+        let at = notes.iter().position(|note| note.blob == receiving.note.blob).expect("one of them");
+        if let Stage::Accepted { making: Some(Making(place)), .. } = &receiving.stage {
+            places.push(place.clone());
+        }
+        bob.floor.rows.apply(vec![Record::Receiving(receiving).change(numbers[at])]);
+    }
+    (bob.restart(), places)
+}
+
 #[test]
-fn a_crash_between_a_half_and_the_row_of_it_leaves_one_file() {
+fn an_empty_half_of_somebody_else_is_left_alone_after_a_crash() {
     let (stub, place) = (Stub::start(), Place::new());
-    let (mut alice, mut bob) = (Desk::new(&stub), Desk::new(&stub));
+    let mut alice = Desk::new(&stub);
     let file = place.file("a.bin", PIECE);
     let note = alice.sent(&file);
-    let number = bob.offer(&note);
-    bob.until(|desk| desk.floor.news.len() == 1);
-    let (mut kept, _) = record::load(&bob.floor.rows);
-    let mut record = kept.remove(&number).expect("an offer").record;
-    let Record::Receiving(receiving) = &mut record else { panic!("it comes in") };
-    let half = place.inbox().join("a.bin.part");
-    receiving.stage = Stage::Accepted { into: place.inbox(), part: None, making: Some(Making(half.clone())) };
-    bob.floor.rows.apply(vec![record.change(number)]);
-    fs::write(&half, "").expect("made");
-    bob.restart().finish();
-    assert_eq!(names(&place.inbox()), ["a.bin"]);
+    let (mut bob, _) = killed_before_making(Desk::new(&stub), &[&note], &place.inbox());
+    let theirs = place.inbox().join("a.bin.part");
+    fs::write(&theirs, "").expect("made");
+    bob.finish();
+    assert_eq!(names(&place.inbox()), ["a.bin", "a.bin.part"]);
+    assert_eq!(length(&theirs), 0);
     check_same(&file, &place.inbox().join("a.bin"));
+}
 
-    // Somebody else's is left alone.
-    bob = Desk::new(&stub);
-    bob.offer(&note);
-    bob.until(|desk| desk.floor.news.len() == 1);
-    bob.floor.rows.apply(vec![record.change(number)]);
-    fs::write(&half, "somebody else's").expect("made");
-    bob.restart().finish();
-    assert_eq!(names(&place.inbox()), ["a.bin", "a.bin (1)", "a.bin.part"]);
-    assert_eq!(fs::read(&half).expect("there"), b"somebody else's");
+#[test]
+fn two_files_of_one_name_do_not_meet_after_a_crash() {
+    let (stub, place) = (Stub::start(), Place::new());
+    let mut alice = Desk::new(&stub);
+    let file = place.file("a.bin", 5 * PIECE);
+    let first = alice.sent(&file);
+    fs::write(&file, content(5 * PIECE + 1)).expect("written");
+    let second = alice.sent(&file);
+    let (mut bob, places) = killed_before_making(Desk::new(&stub), &[&first, &second], &place.inbox());
+    // One of them, or both, were made all the same.
+    places.iter().for_each(|path| fs::write(path, "").expect("made"));
+    bob.finish();
+    assert_eq!(names(&place.inbox()), ["a.bin", "a.bin (1)"]);
+    let mut lengths = ["a.bin", "a.bin (1)"].map(|name| length(&place.inbox().join(name)));
+    lengths.sort();
+    assert_eq!(lengths, [5 * PIECE_BYTES, 5 * PIECE_BYTES + 1]);
+}
+
+#[test]
+fn what_was_made_just_before_a_crash_is_used_or_goes() {
+    let (stub, place) = (Stub::start(), Place::new());
+    let mut alice = Desk::new(&stub);
+    let file = place.file("a.bin", PIECE);
+    let note = alice.sent(&file);
+    for cancelled in [true, false] {
+        let (mut bob, made) = killed_before_making(Desk::new(&stub), &[&note], &place.inbox());
+        fs::write(&made[0], "").expect("made");
+        if cancelled {
+            let number = bob.transfers.ledger().entries().next().expect("there").number();
+            let now = bob.now();
+            bob.transfers.cancel(now, number).expect("there");
+            bob.until(|_| names(&place.inbox()).is_empty());
+        } else {
+            bob.finish();
+            assert_eq!(names(&place.inbox()), ["a.bin"]);
+            check_same(&file, &place.inbox().join("a.bin"));
+        }
+    }
 }
 
 #[test]
@@ -425,7 +489,7 @@ fn a_half_that_was_just_made_goes_when_it_is_called_off() {
             _ => false,
         })
     });
-    // The worker makes it, and nobody has heard of that yet.
+    // The worker makes it, and perhaps nobody has heard of that yet.
     while names(&place.inbox()).is_empty() {
         thread::yield_now();
     }
