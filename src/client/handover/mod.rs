@@ -24,7 +24,7 @@
 //!
 //! The caller says which server and which user it means, and is refused if they are others. It resolves
 //! paths, and says which files it finds there: one that is another file to the listener is not sent. It may
-//! go at any time: what was taken goes on.
+//! go at any time: what was taken goes on, and what was not is forgotten.
 
 pub mod ask;
 pub mod words;

@@ -80,6 +80,26 @@ pub struct Wire {
     rest: Vec<u8>,
 }
 
+/// Sees the end of a conversation.
+#[derive(Debug)]
+pub struct End {
+    tcp: TcpStream,
+}
+
+impl End {
+    /// Waits until the other has gone, or this side has shut the wire.
+    pub fn wait(mut self) {
+        let mut piece = [0; 256];
+        loop {
+            match self.tcp.read(&mut piece) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
+    }
+}
+
 /// Why there is no next line.
 #[derive(Debug)]
 pub enum Broken {
@@ -106,9 +126,17 @@ impl Wire {
         self.tcp.write_all(line.as_bytes())
     }
 
-    /// An empty line, to see whether the other is still there.
-    pub fn knock(&mut self) -> io::Result<()> {
-        self.tcp.write_all(b"\n")
+    /// For somebody who waits for the end of the conversation while this side speaks.
+    pub fn end(&self) -> io::Result<End> {
+        let tcp = self.tcp.try_clone()?;
+        tcp.set_read_timeout(None)?;
+        Ok(End { tcp })
+    }
+
+    /// Ends the conversation behind what was said.
+    pub fn shut(&self) {
+        // It may have ended itself.
+        let _ = self.tcp.shutdown(Shutdown::Both);
     }
 
     /// Waits for the next thing that the other says. When that is [`Broken::Late`], it may be asked again.
@@ -221,7 +249,7 @@ mod tests {
         ];
         for word in &words {
             there.say(word).expect("said");
-            there.knock().expect("said");
+            there.tcp.write_all(b"\n").expect("empty lines mean nothing");
         }
         for word in &words {
             assert_eq!(here.hear::<Asked>(far()).expect("heard"), *word);

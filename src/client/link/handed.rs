@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crossbeam_channel::TrySendError;
 
@@ -38,8 +39,8 @@ struct Handed {
     /// What was told last about how far it is, and when.
     bars: Vec<Bar>,
     told: Instant,
-    /// Nobody is there to be told.
-    gone: bool,
+    /// It does not listen.
+    deaf: bool,
 }
 
 impl Link {
@@ -92,14 +93,14 @@ impl Link {
                 until: now + PATIENCE,
                 bars: Vec::new(),
                 told: now,
-                gone: false,
+                deaf: false,
             });
         }
         let mut begun = false;
         let mut handed = std::mem::take(&mut self.handover.handed);
         handed.retain_mut(|one| {
             if one.batch.is_none() {
-                if leaving {
+                if leaving || one.is_gone() {
                     return false;
                 }
                 match self.may_begin(&one.request, now >= one.until) {
@@ -186,7 +187,7 @@ impl Handed {
 
     /// Tells how far it is; `false` once that was the last.
     fn goes_on(&mut self, link: &Link, now: Instant) -> bool {
-        let Some(batch) = &self.batch else { return !self.gone };
+        let Some(batch) = &self.batch else { return !self.is_gone() };
         if batch.is_over(link) {
             let failures = batch.failures();
             self.tell(Told::Over { failures });
@@ -201,7 +202,12 @@ impl Handed {
                 (self.bars, self.told) = (bars, now);
             }
         }
-        !self.gone
+        !self.is_gone()
+    }
+
+    /// Nobody is there to be told.
+    fn is_gone(&self) -> bool {
+        self.deaf || self.request.gone.load(Ordering::SeqCst)
     }
 
     fn tell(&mut self, told: Told) {
@@ -212,7 +218,7 @@ impl Handed {
         match self.request.told.try_send(told) {
             Ok(()) => {}
             // Whoever does not listen for so long is not waited for; the files go on.
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.gone = true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.deaf = true,
         }
     }
 }

@@ -14,9 +14,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::client::handover::words::{Asked, Broken, FILES_MAX, Named, Told, VERSION, Wire};
+use crate::client::handover::words::{Asked, Broken, End, FILES_MAX, Named, Told, VERSION, Wire};
 use crate::client::handover::{Address, Nonces, Side, random};
 use crate::client::transfer::worker::Wake;
 use crate::proto::name::UserName;
@@ -30,6 +30,8 @@ pub(super) struct Request {
     pub files: Vec<Named>,
     /// What becomes of it. Without this, the conversation ends.
     pub told: Sender<Told>,
+    /// Whoever asked has gone.
+    pub gone: Arc<AtomicBool>,
 }
 
 /// See the [module](self). When it goes, what was told last is still sent.
@@ -142,9 +144,14 @@ fn serve(tcp: TcpStream, number: u64, shared: &Arc<Shared>, until: Instant) {
         let refused = met.and_then(|()| Served::begin(shared)).and_then(|served| {
             let (told, from) = bounded(TOLD_MAX);
             let request = read(&mut wire, until, told)?;
+            let gone = Arc::clone(&request.gone);
+            let end = wire.end().map_err(|error| error.to_string())?;
             shared.requests.send(request).map_err(|_| "this sotto ends".to_owned())?;
             (shared.wake)();
-            carry(&mut wire, &from);
+            carry(&mut wire, end, &from, || {
+                gone.store(true, Ordering::SeqCst);
+                (shared.wake)();
+            });
             drop(served);
             Ok(())
         });
@@ -190,7 +197,7 @@ fn read(wire: &mut Wire, until: Instant, told: Sender<Told>) -> Result<Request, 
                 return Err(format!("too-many: at most {FILES_MAX} files are handed over at a time"));
             }
             Asked::File(named) if named.path.is_absolute() => files.push(named),
-            Asked::Go => return Ok(Request { server, user, to, files, told }),
+            Asked::Go => return Ok(Request { server, user, to, files, told, gone: Arc::default() }),
             _ => return Err(Broken::Garbage.to_string()),
         }
     }
@@ -200,18 +207,23 @@ fn hear(wire: &mut Wire, until: Instant) -> Result<Asked, String> {
     wire.hear(until).map_err(|broken| broken.to_string())
 }
 
-/// Brings a caller what the link says of its files, until there is nothing more or nobody there.
-fn carry(wire: &mut Wire, from: &Receiver<Told>) {
-    loop {
-        let said = match from.recv_timeout(KNOCK_EVERY) {
-            Ok(told) => wire.say(&told),
-            Err(RecvTimeoutError::Timeout) => wire.knock(),
-            Err(RecvTimeoutError::Disconnected) => return,
+/// Brings a caller what the link says of its files, until there is nothing more or nobody there, which is
+/// told at once.
+fn carry(wire: &mut Wire, end: End, from: &Receiver<Told>, gone: impl Fn() + Send) {
+    thread::scope(|scope| {
+        let watch = move || {
+            end.wait();
+            gone();
         };
-        if said.is_err() {
-            return;
+        // Without this thread, it shows when something is to be said.
+        let _ = thread::Builder::new().name("handover end".to_owned()).spawn_scoped(scope, watch);
+        while let Ok(told) = from.recv() {
+            if wire.say(&told).is_err() {
+                break;
+            }
         }
-    }
+        wire.shut();
+    });
 }
 
 /// A caller that is being served.
@@ -249,8 +261,6 @@ const SERVED_MAX: usize = 32;
 /// Words that wait for a caller; more than [`FILES_MAX`] files bring at once.
 const TOLD_MAX: usize = 4_096;
 const _: () = assert!(TOLD_MAX > 2 * FILES_MAX);
-/// A caller who has gone is noticed.
-const KNOCK_EVERY: Duration = Duration::from_secs(5);
 const LOOK_PATIENCE: Duration = Duration::from_millis(100);
 /// For last words when the program ends.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
@@ -260,6 +270,38 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 mod tests {
     use super::*;
     use std::io::{Read, Write};
+
+    #[test]
+    fn a_caller_that_goes_is_noticed_at_once_although_nothing_is_said() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (woken, wakes) = unbounded();
+        let wake = Arc::new(move || woken.send(()).expect("the test waits"));
+        let listener = Listener::start(directory.path(), wake).expect("it listens");
+        let address = Address::read(directory.path()).expect("read").expect("published");
+        let far = Instant::now() + Duration::from_secs(60);
+        let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, address.port)).expect("connected");
+        let mut wire = Wire::new(tcp).expect("a wire");
+        wire.say(&Asked::Hello { version: VERSION, nonce: "n".into() }).expect("said");
+        let Ok(Told::Challenge { nonce, .. }) = wire.hear(far) else { panic!("no challenge") };
+        let nonces = Nonces { caller: "n".into(), listener: nonce };
+        wire.say(&Asked::Proof(address.proof(Side::Caller, &nonces))).expect("said");
+        let (server, user, to) = ("localhost:1".into(), "alice".into(), "bob".into());
+        wire.say(&Asked::Send { server, user, to }).expect("said");
+        wire.say(&Asked::Go).expect("said");
+        let wait = || wakes.recv_timeout(Duration::from_secs(60)).expect("it wakes the link");
+        wait();
+        let request = listener.next().expect("a request");
+        assert!(!request.gone.load(Ordering::SeqCst));
+        drop(wire);
+        wait();
+        assert!(request.gone.load(Ordering::SeqCst));
+        drop(request);
+        let served = lock(&listener.shared.served);
+        let far = Duration::from_secs(60);
+        let (served, _) =
+            listener.shared.left.wait_timeout_while(served, far, |served| *served > 0).expect("no panic");
+        assert_eq!(*served, 0, "another one can be served");
+    }
 
     #[test]
     fn a_stranger_that_was_refused_counts_until_it_has_gone() {
