@@ -177,6 +177,60 @@ fn ctrl_c_leaves_it_to_the_one_who_runs() {
     check_same(&file, &scene.inbox("bob").join("a.bin"));
 }
 
+/// Somebody's running sotto without its server, and `sotto send` that waits for it.
+fn waiting(scene: &mut Scene) -> (Talker, Process) {
+    let alice = talker(scene, "alice");
+    scene.server.process.kill();
+    alice.process.wait_for_error(0, |error| error.ends_with("; trying again"));
+    let file = scene.file("a.bin", &content(1, 300_000));
+    let sender = Process::start(&mut send(scene, "alice", "bob", &[&file]));
+    let process = alice.process.id();
+    let line = format!("sotto: waiting for the sotto that runs (process {process}), which is not connected");
+    sender.wait_for_error(0, |error| error == line);
+    (alice, sender)
+}
+
+#[test]
+fn what_it_waits_for_is_told() {
+    let mut scene = Scene::new(&["alice", "bob"]);
+    let (alice, mut sender) = waiting(&mut scene);
+    scene.server_comes_back();
+    let told = end_of(&mut sender);
+    assert_eq!(told.status, Some(0), "{told:?}");
+    assert!(told.out.starts_with("sent a.bin to bob: 293 KiB in "), "{told:?}");
+    assert_eq!(told.err.lines().count(), 1, "{told:?}");
+    drop(alice);
+}
+
+#[cfg(unix)]
+#[test]
+fn when_the_one_who_runs_ends_before_it_can_send_the_other_does() {
+    let mut scene = Scene::new(&["alice", "bob"]);
+    let (mut alice, mut sender) = waiting(&mut scene);
+    alice.process.signal("STOP");
+    scene.server_comes_back();
+    alice.process.kill();
+    // It logs in by itself, with what is kept of an earlier session.
+    let told = end_of(&mut sender);
+    assert_eq!(told.status, Some(0), "{told:?}");
+    assert!(told.out.starts_with("sent a.bin to bob: 293 KiB in "), "{told:?}");
+    scene.received("bob", "alice", 1);
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_not_sent() {
+    let mut scene = Scene::new(&["alice", "bob"]);
+    let (mut alice, mut sender) = waiting(&mut scene);
+    sender.kill();
+    scene.server_comes_back();
+    alice.until("*** connection lost, back after …");
+    let second = scene.file("b.bin", b"second");
+    let told = to_its_end(&mut send(&scene, "alice", "bob", &[&second]));
+    assert_eq!(told.status, Some(0), "{told:?}");
+    let (first, _) = alice.until("*** sending …");
+    assert_eq!(first, "*** sending b.bin to bob for sotto send; /cancel 1 ends it");
+}
+
 #[test]
 fn the_end_of_the_one_who_runs_is_told_and_the_next_goes_on() {
     let (scene, proxy) = Scene::with_proxy(&["alice", "bob"]);

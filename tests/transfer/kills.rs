@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::client::pipe;
 use crate::harness::process::Process;
-use crate::harness::server::ready;
 use crate::proxy::Proxy;
 use crate::scene::{Scene, check_same, content, end_of};
 
@@ -60,10 +59,7 @@ fn kill_server(scene: &mut Scene, proxy: &Proxy, seed: u64) {
     proxy.until_held();
     scene.server.process.kill();
     proxy.release();
-    let listen = scene.server.address.to_string();
-    let mut process = Process::start(scene.home().sottod().args(["--listen", &listen]));
-    assert_eq!(ready(&mut process), scene.server.address);
-    scene.server.process = process;
+    scene.server_comes_back();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::client::{account, pipe};
 use crate::harness::home::Home;
 use crate::harness::process::{Process, Told};
-use crate::harness::server::Server;
+use crate::harness::server::{Server, ready};
 use crate::proxy::Proxy;
 
 /// A server, and where clients reach it.
@@ -56,6 +56,14 @@ impl Scene {
 
     pub fn sotto(&self, name: &str) -> Command {
         account(self.home(), self.address, name)
+    }
+
+    /// The server that was killed is there again, where it was.
+    pub fn server_comes_back(&mut self) {
+        let listen = self.server.address.to_string();
+        let mut process = Process::start(self.home().sottod().args(["--listen", &listen]));
+        assert_eq!(ready(&mut process), self.server.address);
+        self.server.process = process;
     }
 
     /// A file of these bytes to be sent.

@@ -36,7 +36,12 @@ pub struct Order<'a> {
 /// Hands files over to the process that has the vault open, and waits until they are sent. `None` if no
 /// process has it open: whoever asks can send them.
 pub fn hand_over(order: Order<'_>) -> io::Result<Option<Ending>> {
-    let until = Instant::now() + PATIENCE;
+    hand_over_within(order, PATIENCE)
+}
+
+/// The same, with so much patience for one that does not listen.
+fn hand_over_within(order: Order<'_>, patience: Duration) -> io::Result<Option<Ending>> {
+    let mut until = Instant::now() + patience;
     let mut interrupts = None;
     loop {
         // One that only looks, or is about to listen, is waited for.
@@ -50,9 +55,14 @@ pub fn hand_over(order: Order<'_>) -> io::Result<Option<Ending>> {
                         Some(interrupts) => interrupts,
                         none => none.insert(Interrupts::heed()?),
                     };
-                    match (Caller { wire, interrupts, bars: Bars::default(), failures: 0 }).ask(order)? {
+                    let caller = Caller { wire, interrupts, bars: Bars::default(), failures: 0 };
+                    match caller.ask(order)? {
                         Ok(ending) => return Ok(Some(ending)),
-                        Err(why) => why,
+                        Err(why) => {
+                            // It ends, or has given its keys up: then this process can have them.
+                            until = Instant::now() + END_PATIENCE;
+                            why
+                        }
                     }
                 }
                 Err(why) => why,
@@ -221,10 +231,96 @@ impl Interrupts {
     }
 }
 
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::SeqCst);
+    }
+}
+
 const INTERRUPTED: &str = "interrupted; nothing was sent";
 /// For another process to give the vault back, or to listen.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For one that ends to give the vault back.
+const END_PATIENCE: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_millis(50);
 const MEET_PATIENCE: Duration = Duration::from_secs(2);
 /// How soon Ctrl-C is heeded.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A sotto that runs, as far as a caller sees it.
+    struct Running {
+        directory: tempfile::TempDir,
+        lock: File,
+        listener: TcpListener,
+        address: Address,
+    }
+
+    impl Running {
+        fn start() -> Running {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let path = directory.path().join("lock");
+            fs::write(&path, format!("{PROCESS}\n")).expect("written");
+            let lock = File::options().write(true).open(path).expect("there");
+            lock.lock().expect("nobody has it");
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            let port = listener.local_addr().expect("an address").port();
+            let address = Address::new(port).expect("random");
+            address.publish(directory.path()).expect("written");
+            Running { directory, lock, listener, address }
+        }
+
+        /// `sotto send` beside it, which has no patience.
+        fn caller(&self) -> thread::JoinHandle<Option<Ending>> {
+            let directory = self.directory.path().to_path_buf();
+            let address = self.listener.local_addr().expect("an address");
+            thread::spawn(move || {
+                let server = Server { host: "localhost".into(), port: 1 };
+                let (user, to) = ["alice", "bob"].map(|name| UserName::parse(name).expect("a name")).into();
+                let order =
+                    Order { directory: &directory, server: &server, user: &user, to: &to, files: &[] };
+                let ending = hand_over_within(order, Duration::ZERO).expect("no trouble");
+                // Whoever still waits for a caller has waited in vain, and is to see it.
+                drop(TcpStream::connect(address));
+                ending
+            })
+        }
+
+        /// A caller's whole request.
+        fn asked(&self) -> Wire {
+            let far = Instant::now() + Duration::from_secs(60);
+            let mut wire = Wire::new(self.listener.accept().expect("a caller").0).expect("a wire");
+            let Ok(Asked::Hello { nonce, .. }) = wire.hear(far) else { panic!("no hello") };
+            let nonces = Nonces { caller: nonce, listener: "n".into() };
+            let proof = self.address.proof(Side::Listener, &nonces);
+            wire.say(&Told::Challenge { nonce: "n".into(), proof }).expect("said");
+            while wire.hear::<Asked>(far).expect("a request") != Asked::Go {}
+            wire
+        }
+
+        /// Gives its keys back. Closing the file may not be enough: see the vault's own lock.
+        fn ends(&self) {
+            self.lock.unlock().expect("it had it");
+        }
+    }
+
+    #[test]
+    fn what_was_not_taken_by_one_that_ends_is_for_the_caller() {
+        let running = Running::start();
+        let caller = running.caller();
+        drop(running.asked());
+        // It takes its time to end, and the caller comes again.
+        let last = running.asked();
+        running.ends();
+        drop(last);
+        assert_eq!(caller.join().expect("no panic"), None, "it can send them itself");
+    }
+
+    const PROCESS: u32 = 4711;
+}

@@ -24,7 +24,8 @@
 //!
 //! The caller says which server and which user it means, and is refused if they are others. It resolves
 //! paths, and says which files it finds there: one that is another file to the listener is not sent. It may
-//! go at any time: what was taken goes on, and what was not is forgotten.
+//! go at any time: what was taken goes on, and what was not is forgotten. A listener that cannot send yet
+//! says so in an error; one that ends before it has taken anything leaves it to the caller.
 
 pub mod ask;
 pub mod words;

@@ -13,6 +13,7 @@ use crate::client::link::Link;
 use crate::client::link::listener::{Listener, Request};
 use crate::client::scrollback::Kind;
 use crate::client::send::{GAVE_UP, PATIENCE};
+use crate::client::session::State;
 use crate::client::session::event::Place;
 use crate::client::transfer::ledger::news::News;
 use crate::client::transfer::place::{self, told_name};
@@ -36,6 +37,8 @@ struct Handed {
     batch: Option<Batch>,
     /// When it is refused if nothing can be sent by then.
     until: Instant,
+    /// It was told what it waits for.
+    waits: bool,
     /// What was told last about how far it is, and when.
     bars: Vec<Bar>,
     told: Instant,
@@ -91,6 +94,7 @@ impl Link {
                 request,
                 batch: None,
                 until: now + PATIENCE,
+                waits: false,
                 bars: Vec::new(),
                 told: now,
                 deaf: false,
@@ -112,7 +116,7 @@ impl Link {
                         one.tell(Told::Refused(why));
                         return false;
                     }
-                    None => {}
+                    None => one.waits(self),
                 }
             }
             one.goes_on(self, now)
@@ -203,6 +207,17 @@ impl Handed {
             }
         }
         !self.is_gone()
+    }
+
+    /// Tells what it waits for, if that may take long.
+    fn waits(&mut self, link: &Link) {
+        if !self.waits && link.session().state() != State::Online {
+            self.waits = true;
+            let process = std::process::id();
+            self.tell(Told::Error(format!(
+                "waiting for the sotto that runs (process {process}), which is not connected"
+            )));
+        }
     }
 
     /// Nobody is there to be told.
