@@ -18,7 +18,7 @@ use crate::client::handover::{Address, Nonces, Side, random};
 use crate::client::plain::Ending;
 use crate::client::transfer::place;
 use crate::client::trust::Server;
-use crate::client::vault::Vault;
+use crate::client::vault::{Vault, VaultError};
 use crate::proto::name::UserName;
 
 /// What is to be sent, by whom, to whom.
@@ -56,7 +56,7 @@ fn hand_over_within(order: Order<'_>, patience: Duration) -> io::Result<Option<E
                         none => none.insert(Interrupts::heed()?),
                     };
                     let caller = Caller { wire, interrupts, bars: Bars::default(), failures: 0 };
-                    match caller.ask(order)? {
+                    match caller.ask(order, patience)? {
                         Ok(ending) => return Ok(Some(ending)),
                         Err(why) => {
                             // It ends, or has given its keys up: then this process can have them.
@@ -113,8 +113,8 @@ struct Caller<'a> {
 
 impl Caller<'_> {
     /// Hands over, and waits for the end. The inner error is why nothing was taken.
-    fn ask(mut self, order: Order<'_>) -> io::Result<Result<Ending, String>> {
-        let Order { server, user, to, files, .. } = order;
+    fn ask(mut self, order: Order<'_>, patience: Duration) -> io::Result<Result<Ending, String>> {
+        let Order { directory, server, user, to, files } = order;
         if files.len() > FILES_MAX {
             let text = format!("too-many: at most {FILES_MAX} files are handed over at a time");
             return Ok(Ok(Ending::Failed(text)));
@@ -161,7 +161,11 @@ impl Caller<'_> {
                 Err(Broken::Late) => {}
                 Err(broken) => {
                     return Ok(match taken {
-                        Some(process) => Ok(Ending::Failed(ended(process))),
+                        Some(process) => Ok(Ending::Failed(if has_ended(directory, process, patience) {
+                            ended(process)
+                        } else {
+                            silent(process)
+                        })),
                         None => Err(broken.to_string()),
                     });
                 }
@@ -189,9 +193,32 @@ fn named(file: &Path) -> io::Result<Named> {
     Ok(Named { path, id: stamp.id })
 }
 
+/// Whether a process that tells no more has given the vault back. If not, it still has the files, and tells
+/// nothing because it was not listened to: a caller that is stopped does not.
+fn has_ended(directory: &Path, process: u32, patience: Duration) -> bool {
+    let until = Instant::now() + patience;
+    loop {
+        match Vault::in_use(directory) {
+            Some(VaultError::InUse { process: holder, .. }) if holder.is_none_or(|it| it == process) => {}
+            _ => return true,
+        }
+        if Instant::now() >= until {
+            return false;
+        }
+        thread::sleep(REST);
+    }
+}
+
 fn left_to(process: u32) -> String {
     format!(
         "left to the sotto that runs (process {process}), which goes on; /files there shows how far it is"
+    )
+}
+
+fn silent(process: u32) -> String {
+    format!(
+        "the sotto that runs (process {process}) still has the files, and tells no more here; /files there \
+         shows how far it is"
     )
 }
 
@@ -320,6 +347,26 @@ mod tests {
         running.ends();
         drop(last);
         assert_eq!(caller.join().expect("no panic"), None, "it can send them itself");
+    }
+
+    #[test]
+    fn one_that_tells_no_more_has_ended_or_has_not() {
+        for (ends, expected) in
+            [(true, "has ended; send the same files again"), (false, "still has the files")]
+        {
+            let running = Running::start();
+            let caller = running.caller();
+            let mut wire = running.asked();
+            wire.say(&Told::Taken { process: PROCESS }).expect("said");
+            if ends {
+                running.ends();
+            }
+            drop(wire);
+            let ending = caller.join().expect("no panic");
+            let Some(Ending::Failed(text)) = ending else { panic!("{ending:?}") };
+            assert!(text.contains(expected) && text.contains("(process 4711)"), "{text}");
+            running.lock.unlock().expect("it can be unlocked twice");
+        }
     }
 
     const PROCESS: u32 = 4711;
