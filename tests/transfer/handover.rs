@@ -177,6 +177,26 @@ fn ctrl_c_leaves_it_to_the_one_who_runs() {
     check_same(&file, &scene.inbox("bob").join("a.bin"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_that_was_ignored_before_it_began_is_ignored() {
+    let (scene, proxy) = Scene::with_proxy(&["alice", "bob"]);
+    let alice = talker(&scene, "alice");
+    let file = scene.file("a.bin", &content(1, 3_000_000));
+    proxy.hold_after(500_000);
+    let send = send(&scene, "alice", "bob", &[&file]);
+    // As a script starts what runs in the background.
+    let mut script = std::process::Command::new("sh");
+    script.args(["-c", "trap '' INT; exec \"$@\"", "sh"]).arg(send.get_program()).args(send.get_args());
+    let mut sender = Process::start(&mut script);
+    proxy.until_held();
+    sender.signal("INT");
+    proxy.release();
+    let told = end_of(&mut sender);
+    assert_eq!((told.status, told.err.as_str()), (Some(0), ""), "{told:?}");
+    drop(alice);
+}
+
 /// Somebody's running sotto without its server, and `sotto send` that waits for it.
 fn waiting(scene: &mut Scene) -> (Talker, Process) {
     let alice = talker(scene, "alice");

@@ -3,16 +3,12 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-
 use crate::client::bars::Bars;
 use crate::client::batch::ending;
+use crate::client::handover::interrupts::{INTERRUPTED, Interrupts};
 use crate::client::handover::words::{Asked, Broken, FILES_MAX, Named, Told, VERSION, Wire};
 use crate::client::handover::{Address, Nonces, Side, random};
 use crate::client::plain::Ending;
@@ -229,42 +225,6 @@ fn ended(process: u32) -> String {
     )
 }
 
-/// Ctrl-C, and what a system sends that wants a program to end.
-#[derive(Debug)]
-struct Interrupts {
-    came: Arc<AtomicBool>,
-    /// They end this process, as they do without anybody who heeds them.
-    end: Arc<AtomicBool>,
-}
-
-impl Interrupts {
-    fn heed() -> io::Result<Interrupts> {
-        let interrupts = Interrupts { came: Arc::default(), end: Arc::default() };
-        for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_default(signal, Arc::clone(&interrupts.end))?;
-            flag::register(signal, Arc::clone(&interrupts.came))?;
-        }
-        Ok(interrupts)
-    }
-
-    fn came(&self) -> bool {
-        self.came.load(Ordering::SeqCst)
-    }
-
-    /// From now on they end this process; if one came before, this is how.
-    fn let_end(self) -> Option<Ending> {
-        self.end.store(true, Ordering::SeqCst);
-        self.came().then(|| Ending::Failed(INTERRUPTED.to_owned()))
-    }
-}
-
-impl Drop for Interrupts {
-    fn drop(&mut self) {
-        self.end.store(true, Ordering::SeqCst);
-    }
-}
-
-const INTERRUPTED: &str = "interrupted; nothing was sent";
 /// For another process to give the vault back, or to listen.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// For one that ends to give the vault back.

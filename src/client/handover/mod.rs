@@ -28,6 +28,7 @@
 //! says so in an error; one that ends before it has taken anything leaves it to the caller.
 
 pub mod ask;
+mod interrupts;
 pub mod words;
 
 use std::fs;
