@@ -3,7 +3,7 @@
 use crate::hub::effect::Effect;
 use crate::hub::files::table::{Entry, State};
 use crate::hub::files::{disabled, no_such_file};
-use crate::hub::job::files::{FileJob, KeptFile, NewFile};
+use crate::hub::job::files::{FileJob, KeptFile, NewFile, is_declined_by_all};
 use crate::hub::job::{Change, StoreFailure, StoreJob};
 use crate::hub::presence::page_limit;
 use crate::hub::session::Waiting;
@@ -278,7 +278,7 @@ impl Hub {
         if !entry.declined.contains(&account) {
             entry.declined.push(account);
         }
-        if entry.declined.len() >= entry.readers as usize {
+        if is_declined_by_all(&entry.declined, entry.readers) {
             self.remove_file(file, None, out);
         }
     }

@@ -109,3 +109,25 @@ pub struct KeptFile {
     /// Accounts that do not want it.
     pub declined: Vec<AccountId>,
 }
+
+/// Whether nobody is left who wants a file: everybody it is for has declined it, and somebody has.
+pub fn is_declined_by_all(declined: &[AccountId], readers: u32) -> bool {
+    !declined.is_empty() && declined.len() >= readers as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_declined_by_all_when_the_last_one_has() {
+        let by = |accounts: &[u32], readers| {
+            let accounts: Vec<AccountId> = accounts.iter().copied().map(AccountId).collect();
+            is_declined_by_all(&accounts, readers)
+        };
+        assert!(!by(&[], 1) && by(&[1], 1));
+        assert!(!by(&[], 2) && !by(&[1], 2) && by(&[1, 2], 2) && by(&[1, 2, 3], 2));
+        // Nobody was named: it waits for somebody who says no.
+        assert!(!by(&[], 0) && by(&[1], 0));
+    }
+}

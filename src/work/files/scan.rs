@@ -9,7 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
-use crate::hub::job::files::KeptFile;
+use crate::hub::job::files::{KeptFile, is_declined_by_all};
 use crate::proto::id::FileId;
 use crate::proto::limits::PIECE_BYTES;
 use crate::proto::time::Timestamp;
@@ -39,7 +39,7 @@ pub fn scan(directory: &Path, kept: Vec<KeptFile>, now: Timestamp) -> io::Result
     for mut file in kept {
         let there = found.remove(&file.id).unwrap_or_default();
         // Declined by the last one, and the server died before it was removed.
-        let unwanted = !file.declined.is_empty() && file.declined.len() >= file.readers as usize;
+        let unwanted = is_declined_by_all(&file.declined, file.readers);
         if file.expires <= now || unwanted {
             disk::remove(directory, file.id)?;
             scan.lost.push(file.id);
