@@ -20,7 +20,7 @@
 //! have arrived is sent again under its old `key`; where the server has forgotten the keys (a guest's
 //! end with the connection, an account's after a day), it is looked for among what was missed first.
 //! A private message has no key: if the connection breaks before the answer, it is not repeated, and
-//! the user is told ([`Failure::Lost`]).
+//! the user is told ([`Failure::Lost`](event::Failure::Lost)).
 
 pub mod event;
 pub mod room;
