@@ -157,8 +157,12 @@ impl Run {
                 *before = (*before).max(*bytes);
             }
         }
-        for (name, _) in received {
-            if !name.ends_with(HALF) && self.named.insert(name.clone()) {
+        for (name, bytes) in received {
+            if name.starts_with(DRAFT) {
+                if bytes > 0 {
+                    self.early.push(name);
+                }
+            } else if !name.ends_with(HALF) && self.named.insert(name.clone()) {
                 let original = name.split_once(" (").map_or(&*name, |(original, _)| original);
                 if !content::is_same(&self.inbox.join(&name), &self.out.join(original)) {
                     self.early.push(name);
@@ -320,6 +324,8 @@ const UP: usize = 0;
 const DOWN: usize = 1;
 /// How half a file ends, at the server and at the receiver.
 pub const HALF: &str = ".part";
+/// How the name begins under which a receiver makes a half, for a moment: nothing is written to it there.
+const DRAFT: &str = ".sotto-";
 /// Bytes that are moved from one kill to the next, at most.
 const MOVED_MAX: u64 = 12 << 20;
 const POLL: Duration = Duration::from_millis(2);
