@@ -146,7 +146,7 @@ impl Hub {
             }
             Asked::Ping { request } => self.told(conn, Told::Pong { request }, out),
             Asked::Put { request, file, offset, bytes } => {
-                self.begin_put(now, conn, Head { request, file, offset, bytes }, out)
+                self.begin_put(now, conn, Head { request, file, offset, bytes }, out);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::hub::Hub;
 use crate::hub::effect::Effect;
+use crate::hub::files::data::DataConn;
 use crate::hub::files::table::{Entry, State};
 use crate::hub::files::{disabled, no_such_file};
 use crate::hub::job::files::{FileJob, Part, PutFailure};
@@ -49,10 +50,11 @@ pub(super) struct Put {
     failed: bool,
 }
 
-impl Put {
-    /// An answer is due to it, before those to later ones of this file.
-    fn is_due(&self, file: FileId) -> bool {
-        self.file == file && !self.failed
+impl DataConn {
+    /// Whether PUTs to this file that came before the one of this number wait for their answers.
+    fn owes(&self, file: FileId, before: u32) -> bool {
+        let mut earlier = self.puts.iter().take_while(|put| put.number != before);
+        earlier.any(|put| put.file == file && !put.failed)
     }
 }
 
@@ -60,7 +62,8 @@ impl Put {
 type Misfit = (Refusal, u64);
 
 impl Hub {
-    pub(super) fn begin_put(&mut self, now: Now, conn: ConnId, head: Head, out: &mut Vec<Effect>) {
+    /// Begins a PUT or refuses it; `false` if that has to wait, and then the connection is paused.
+    pub(super) fn begin_put(&mut self, now: Now, conn: ConnId, head: Head, out: &mut Vec<Effect>) -> bool {
         let outcome = self.check_put(now, conn, head);
         let data = self.files.conns.get_mut(&conn).expect("the caller looked");
         let Head { request, file, offset, .. } = head;
@@ -72,15 +75,17 @@ impl Hub {
                 let put = Put { number, request, file, next: offset, parts: 0, ended: false, failed: false };
                 data.puts.push_back(put);
             }
-            Err(_) if data.puts.iter().any(|put| put.is_due(file)) => {
+            Err(_) if data.owes(file, data.next_put) => {
                 data.incoming = Incoming::Undecided(head);
                 self.hold_transfer(conn, out);
+                return false;
             }
             Err((refusal, offset)) => {
                 data.incoming = Incoming::Refused;
                 self.failed(conn, request, offset, refusal, out);
             }
         }
+        true
     }
 
     fn check_put(&self, now: Now, conn: ConnId, head: Head) -> Result<(), Misfit> {
@@ -112,20 +117,17 @@ impl Hub {
         let number = match data.incoming {
             Incoming::Put(number) => number,
             Incoming::Undecided(head) => {
-                self.begin_put(now, conn, head, out);
-                let undecided = self.files.conns[&conn].incoming == Incoming::Undecided(head);
-                return if undecided { 0 } else { self.put(now, conn, bytes, last, out) };
+                let decided = self.begin_put(now, conn, head, out);
+                return if decided { self.put(now, conn, bytes, last, out) } else { 0 };
             }
             Incoming::Nothing | Incoming::Refused => return bytes.len(),
         };
-        let place = data.puts.iter().position(|put| put.number == number).expect("it is not answered yet");
-        let file = data.puts[place].file;
-        let has_due = data.puts.iter().take(place).any(|put| put.is_due(file));
-        let put = &mut data.puts[place];
+        let put = data.puts.iter_mut().find(|put| put.number == number).expect("it is not answered yet");
+        let file = put.file;
         // Somebody may have removed the file meanwhile, or added to it on another connection.
-        let entry = self.files.table.get_mut(put.file).filter(|entry| entry.state == State::Uploading);
+        let entry = self.files.table.get_mut(file).filter(|entry| entry.state == State::Uploading);
         let Some(entry) = entry.filter(|entry| entry.accepted == put.next) else {
-            if has_due {
+            if data.owes(file, number) {
                 self.hold_transfer(conn, out);
                 return 0;
             }
