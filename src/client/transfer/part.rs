@@ -62,13 +62,8 @@ pub fn create_draft(path: &Path) -> io::Result<File> {
 
 /// The half that was made just before a crash, and has no other name yet.
 pub fn reopen_draft(path: &Path) -> io::Result<Option<File>> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    OpenOptions::new().read(true).write(true).open(path).map(Some)
+    // Its name says that it is ours.
+    reopen(path, |_| true)
 }
 
 /// Gives what was made its second name; `false` if somebody has that already.
@@ -82,16 +77,21 @@ pub fn name_part(draft: &Path, part: &Part) -> io::Result<bool> {
 
 /// Opens the half that was made earlier; `None` if it is not there any more, or is another file.
 pub fn reopen_part(part: &Part) -> io::Result<Option<File>> {
-    let same = |metadata: &Metadata| metadata.is_file() && Inode::of(metadata) == part.id;
-    match fs::symlink_metadata(&part.path) {
-        Ok(metadata) if same(&metadata) => {}
+    reopen(&part.path, |metadata| Inode::of(metadata) == part.id)
+}
+
+/// A file of one's own, which may have gone, or been exchanged for what is not a file or is not `ours`.
+fn reopen(path: &Path, ours: impl Fn(&Metadata) -> bool) -> io::Result<Option<File>> {
+    let is_it = |metadata: &Metadata| metadata.is_file() && ours(metadata);
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if is_it(&metadata) => {}
         Ok(_) => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     }
-    let file = OpenOptions::new().read(true).write(true).open(&part.path)?;
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
     // Somebody may have exchanged it in between.
-    Ok(same(&file.metadata()?).then_some(file))
+    Ok(is_it(&file.metadata()?).then_some(file))
 }
 
 impl Half {
