@@ -3,6 +3,8 @@
 
 use zeroize::Zeroizing;
 
+use crate::e2e::address::{Address, DeviceId, Uid};
+
 /// A row that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torn;
@@ -41,6 +43,11 @@ impl Writer {
     pub fn blob(&mut self, bytes: &[u8]) {
         self.u32(u32::try_from(bytes.len()).expect("a row is far below four gigabytes"));
         self.bytes(bytes);
+    }
+
+    pub fn address(&mut self, address: Address) {
+        self.u64(address.uid.0);
+        self.u32(address.device.number());
     }
 
     pub fn finish(self) -> Zeroizing<Vec<u8>> {
@@ -83,6 +90,10 @@ impl<'a> Reader<'a> {
 
     pub fn text(&mut self) -> Result<&'a str, Torn> {
         str::from_utf8(self.blob()?).map_err(|_| Torn)
+    }
+
+    pub fn address(&mut self) -> Result<Address, Torn> {
+        Ok(Address { uid: Uid(self.u64()?), device: DeviceId::new(self.u32()?).map_err(|_| Torn)? })
     }
 
     /// Checks that nothing is left.

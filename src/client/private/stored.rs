@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::client::private::account::{Account, Counter, Device};
 use crate::client::private::offer::Offer;
-use crate::client::private::outbox::{Entry, put_address, read_address};
+use crate::client::private::outbox::Entry;
 use crate::client::private::pack::{Reader, Torn, Writer};
 use crate::client::private::peers::Peer;
 use crate::client::private::received::{self, Mark};
@@ -118,7 +118,7 @@ impl Private {
         }
         let Some(me) = self.address() else { return Ok(()) };
         for (key, value) in rows.of(Table::Sessions) {
-            let peer = read_address(&mut Reader::new(key)).map_err(|_| Damaged(Table::Sessions))?;
+            let peer = Reader::new(key).address().map_err(|_| Damaged(Table::Sessions))?;
             let set = SessionSet::from_bytes(me, peer, value).map_err(|_| Damaged(Table::Sessions))?;
             self.sets.insert(peer, set);
         }
@@ -197,7 +197,7 @@ impl Private {
 /// The key of a row of sessions.
 fn session_key(address: Address) -> Zeroizing<Vec<u8>> {
     let mut key = Writer::with_capacity(12);
-    put_address(&mut key, address);
+    key.address(address);
     key.finish()
 }
 

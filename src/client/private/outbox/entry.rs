@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::client::private::outbox::KEPT_MS;
 use crate::client::private::pack::{Reader, Torn, Writer};
 use crate::client::session::event::Ticket;
-use crate::e2e::address::{Address, DeviceId, Millis, Uid};
+use crate::e2e::address::{Address, Millis, Uid};
 use crate::e2e::content::MessageId;
 use crate::proto::name::UserName;
 use crate::proto::time::Timestamp;
@@ -126,7 +126,7 @@ impl Entry {
         what.encode(&mut out);
         out.u32(parts.len() as u32);
         for (address, part) in parts {
-            put_address(&mut out, *address);
+            out.address(*address);
             match part {
                 Part::Wanted { resent } => {
                     out.u8(PART_WANTED);
@@ -161,7 +161,7 @@ impl Entry {
         let what = What::decode(&mut input)?;
         let mut parts = BTreeMap::new();
         for _ in 0..input.u32()? {
-            let address = read_address(&mut input)?;
+            let address = input.address()?;
             let part = match input.u8()? {
                 PART_WANTED => Part::Wanted { resent: input.u8()? },
                 PART_SEALED => {
@@ -219,13 +219,13 @@ impl What {
             }
             What::Receipt(to, ids) => {
                 out.u8(WHAT_RECEIPT);
-                put_address(out, *to);
+                out.address(*to);
                 out.u32(ids.len() as u32);
                 ids.iter().for_each(|id| out.bytes(&id.0));
             }
             What::Reset(to, lost, begun) => {
                 out.u8(WHAT_RESET);
-                put_address(out, *to);
+                out.address(*to);
                 out.u8(u8::from(*begun));
                 out.u32(lost.len() as u32);
                 lost.iter().for_each(|seq| out.u64(*seq));
@@ -242,12 +242,12 @@ impl What {
             WHAT_CONTENT => What::Content(Zeroizing::new(input.blob()?.to_vec())),
             WHAT_PLAIN => What::Plain(Zeroizing::new(input.blob()?.to_vec())),
             WHAT_RECEIPT => {
-                let (to, count) = (read_address(input)?, input.u32()?);
+                let (to, count) = (input.address()?, input.u32()?);
                 let ids = (0..count).map(|_| input.array().map(|id| MessageId(*id)));
                 What::Receipt(to, ids.collect::<Result<_, Torn>>()?)
             }
             WHAT_RESET => {
-                let (to, begun, count) = (read_address(input)?, input.u8()? == 1, input.u32()?);
+                let (to, begun, count) = (input.address()?, input.u8()? == 1, input.u32()?);
                 let lost = (0..count).map(|_| input.u64());
                 What::Reset(to, lost.collect::<Result<_, Torn>>()?, begun)
             }
@@ -255,15 +255,6 @@ impl What {
             _ => return Err(Torn),
         })
     }
-}
-
-pub fn put_address(out: &mut Writer, address: Address) {
-    out.u64(address.uid.0);
-    out.u32(address.device.number());
-}
-
-pub fn read_address(input: &mut Reader<'_>) -> Result<Address, Torn> {
-    Ok(Address { uid: Uid(input.u64()?), device: DeviceId::new(input.u32()?).map_err(|_| Torn)? })
 }
 
 const VERSION: u8 = 1;

@@ -20,7 +20,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::client::private::outbox::entry::Rank;
-pub(super) use crate::client::private::outbox::entry::{Entry, Part, What, put_address, read_address};
+pub(super) use crate::client::private::outbox::entry::{Entry, Part, What};
 use crate::e2e::address::{DAY_MS, Millis};
 use crate::proto::name::UserName;
 
