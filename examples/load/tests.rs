@@ -55,11 +55,11 @@ fn a_steady_room_has_latencies() {
 
 #[test]
 fn another_program_is_spoken_to_in_irc() {
-    let mut stage = Stage { tongue: Tongue::Irc, ..stage() };
+    let irc = || Stage { tongue: Tongue::Irc, ..stage() };
+    let mut stage = irc();
     let options = latency::Options { members: 5, rate: 200, seconds: 0.3, logins: 0 };
     latency::run(&mut stage, &options).unwrap();
     assert_eq!(figure(&stage, "lost").value, 0.0);
-    let irc = || Stage { tongue: Tongue::Irc, ..self::stage() };
     measured(irc, "deliveries", |stage, seconds| {
         fanout::run(stage, &fanout::Options { members: 5, history: true, seconds, window: 100 })
     });

@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use serde_json::json;
 use sottovoce::proto::id::FileId;
 use sottovoce::proto::limits::PIECE_BYTES;
 
-use crate::harness::DEADLINE;
 use crate::harness::data::{Data, Frame, noise, upload};
 use crate::harness::server::Server;
+use crate::harness::wait_until;
 use crate::transfer::Carrier;
 
 /// Names in the directory of files.
@@ -24,16 +23,6 @@ fn names(server: &Server) -> Vec<String> {
 
 fn files(server: &Server) -> PathBuf {
     server.home.data().join("files")
-}
-
-/// Waits for something that comes by itself.
-#[track_caller]
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < end, "not in time: {what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

@@ -392,7 +392,7 @@ impl Data {
     }
 
     /// The file, place and length of a PUT that was answered now; those to one file are answered in order.
-    fn answered(&mut self, request: u32) -> (usize, usize, usize) {
+    fn take_put(&mut self, request: u32) -> (usize, usize, usize) {
         let place = self.puts.iter().position(|put| put.0 == request).expect("it was sent");
         let (_, index, from, count) = self.puts.remove(place).expect("it has this place");
         let before = self.puts.iter().take(place).any(|put| put.1 == index);
@@ -403,7 +403,7 @@ impl Data {
     fn frame(&mut self, frame: ServerFrame<'_>, files: &mut [File]) {
         match frame {
             ServerFrame::Stored { request, file, stored } => {
-                let (index, from, count) = self.answered(request);
+                let (index, from, count) = self.take_put(request);
                 let stored = usize::try_from(stored).expect("small");
                 let known = &mut files[index];
                 assert!(known.id == file, "STORED tells of the file that was written");
@@ -440,7 +440,7 @@ impl Data {
                     assert!(deserved, "{get:?} of {file:?}: {code}");
                     return;
                 }
-                let (index, _, _) = self.answered(request);
+                let (index, _, _) = self.take_put(request);
                 let file = &mut files[index];
                 let deserved = match code {
                     "bad-offset" | "storage-unavailable" => offset <= file.size as u64,

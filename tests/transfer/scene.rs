@@ -4,13 +4,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::client::{account, pipe};
 use crate::harness::home::Home;
 use crate::harness::process::{Process, Told};
 use crate::harness::server::{Server, ready};
+use crate::harness::wait_until;
 use crate::proxy::Proxy;
 
 /// A server, and where clients reach it.
@@ -142,11 +142,7 @@ impl Scene {
     /// Waits until the server keeps no file: it is told by and by what nobody needs any more, and removes it then.
     #[track_caller]
     pub fn until_nothing_is_kept(&self) {
-        let end = Instant::now() + PATIENCE;
-        while !self.blobs().is_empty() {
-            assert!(Instant::now() < end, "it still keeps {:?}", self.blobs());
-            thread::yield_now();
-        }
+        wait_until("the server keeps no file", || self.blobs().is_empty());
     }
 
     /// The files that the server keeps, whole ones and halves.

@@ -18,10 +18,21 @@ pub mod text;
 pub mod tls;
 pub mod wire;
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How long a test waits for something that must happen. Far more than a loaded machine needs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The password of every account that a test makes without caring for its password.
 pub const PASSWORD: &str = "correct-horse";
+
+/// Waits for something that comes by itself.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < end, "not in time: {what}");
+        thread::yield_now();
+    }
+}
